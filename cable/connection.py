@@ -1,0 +1,219 @@
+"""One socket: reads commands, runs them one after the other, closes in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from cable import protocol
+from cable.commands import CommandRunner
+from cable.errors import Unauthorized
+from cable.handshake import Identity, Scope, find_token
+from cable.outbox import Outbox, Send
+from cable.protocol import Frame, ProtocolError
+
+if TYPE_CHECKING:
+    from cable.channel import Channel
+    from cable.conf import CableSettings
+    from cable.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Authenticate = Callable[[Scope, str | None], Awaitable[Identity]]
+AroundCommand = Callable[["Connection"], AbstractAsyncContextManager[Any]]
+
+# Action Cable's clients go by the disconnect frame and never look at the code. Daphne sends only
+# 1000 and 3000-4999, so the refusals are 3000 + the standard code of their kind.
+NORMAL_CLOSURE = 1000
+UNSUPPORTED_DATA = 4003
+POLICY_VIOLATION = 4008
+MESSAGE_TOO_BIG = 4009
+INTERNAL_ERROR = 4011
+
+
+class Connection:
+    """What channels see of their socket, and the socket's life.
+
+    Three coroutines serve it: this one reads, one runs commands in order, one writes.
+    """
+
+    #: Set before the first command runs.
+    identity: Identity
+
+    def __init__(
+        self,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        hub: Hub,
+        settings: CableSettings,
+        channels: Mapping[str, type[Channel]],
+        around_command: AroundCommand,
+    ) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._hub = hub
+        self._settings = settings
+        self._outbox = Outbox(
+            send, max_bytes=settings.max_pending_bytes, on_overflow=self.on_overflow
+        )
+        self._commands = CommandRunner(
+            self, hub=hub, settings=settings, channels=channels, around_command=around_command
+        )
+        self._task: asyncio.Task[Any] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._abandoned = False
+        self.closing = False
+
+    def __repr__(self) -> str:
+        identity = getattr(self, "identity", None)
+        return f"<socket of {identity.key if identity else 'nobody yet'}>"
+
+    # For channels and the hub.
+
+    def disconnect(
+        self,
+        reason: str,
+        *,
+        reconnect: bool,
+        code: int = NORMAL_CLOSURE,
+        drop_pending: bool = False,
+    ) -> None:
+        """Tell the client why, then close; frames queued before are sent first.
+
+        With `reconnect=False` official clients never come back by themselves. Only the first
+        call counts. Must be called on the socket's event loop.
+        """
+        if not reconnect:
+            self._commands.discard()  # whoever may not come back may not go on either
+        self._close(
+            protocol.disconnect(reason, reconnect=reconnect), code=code, drop_pending=drop_pending
+        )
+
+    def push(self, frame: Frame) -> None:
+        """Queue a frame for this socket; never waits."""
+        self._outbox.push(frame)
+
+    def ping(self, frame: Frame) -> None:
+        """Queue a ping, unless other frames wait: any frame is a sign of life."""
+        if not self._outbox.pending_bytes:
+            self._outbox.push(frame)
+
+    # The socket's life.
+
+    async def run(self, authenticate: Authenticate) -> None:
+        """Serve the accepted socket until it is closed and every `unsubscribed` ran."""
+        self._task = asyncio.current_task()
+        writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            if await self._authenticate(authenticate):
+                self._hub.attach(self)
+                self._commands.start()
+            await self._read()
+            if not self.closing:
+                writer.cancel()  # the peer is gone; what is still sent to it is dropped
+        except asyncio.CancelledError as error:
+            # Either our own deadline for a close that the peer never answered, or the server
+            # stops (Daphne cancels applications while their sockets are still open).
+            if not self._abandoned:
+                cancelled = error
+                self.disconnect("server_restart", reconnect=True)
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            await self._commands.finish()
+            self._hub.detach(self)
+            await self._finish_writing(writer)
+        if cancelled is not None:
+            raise cancelled
+
+    async def _authenticate(self, authenticate: Authenticate) -> bool:
+        try:
+            async with asyncio.timeout(self._settings.authenticate_timeout):
+                identity = await authenticate(self.scope, find_token(self.scope))
+            self.identity = identity
+            self._watch_expiry(identity)
+        except Unauthorized as error:
+            logger.info("socket refused: %s", error.reason)
+            self.disconnect(error.reason, reconnect=False)
+            return False
+        except Exception:
+            # No frame, as AnyCable does: clients reconnect after a close without a reason.
+            logger.exception("authenticate failed; the socket is closed")
+            self._close(None, code=INTERNAL_ERROR)
+            return False
+        self.push(protocol.welcome())
+        return True
+
+    def _watch_expiry(self, identity: Identity) -> None:
+        if identity.expires_at is None:
+            return
+        loop = asyncio.get_running_loop()
+        left = identity.expires_at - self._hub.now()
+        if left <= 0:
+            raise Unauthorized("token_expired")
+        self._timers.append(loop.call_later(left, self._on_expiry))
+
+    def _on_expiry(self) -> None:
+        self.disconnect("token_expired", reconnect=False)
+
+    def on_overflow(self) -> None:
+        """More waits for this socket than a reader that keeps up would leave."""
+        logger.warning("%r reads too slowly; disconnected to reconnect", self)
+        self.disconnect("too_slow", reconnect=True, drop_pending=True)
+
+    async def _read(self) -> None:
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if self.closing:
+                continue
+            text = event.get("text")
+            if text is None:
+                self._refuse("a binary frame; send JSON text", code=UNSUPPORTED_DATA)
+                continue
+            frame = text.encode()
+            limit = self._settings.max_message_bytes
+            if len(frame) > limit:
+                self._refuse(f"{len(frame)} bytes; at most {limit}", code=MESSAGE_TOO_BIG)
+                continue
+            try:
+                command = protocol.decode_command(frame)
+            except ProtocolError as error:
+                logger.warning("%r sent a frame that is no command: %s", self, error)
+                continue
+            if not self._commands.put(command, size=len(frame)):
+                self._refuse("more commands than are processed", code=POLICY_VIOLATION)
+
+    def _refuse(self, why: str, *, code: int) -> None:
+        logger.warning("%r sent %s; disconnected", self, why)
+        self.disconnect("invalid_request", reconnect=False, code=code)
+
+    def _close(self, last: Frame | None, *, code: int, drop_pending: bool = False) -> None:
+        if self.closing:
+            return
+        self.closing = True
+        self._outbox.close(last, code=code, drop_pending=drop_pending)
+        loop = asyncio.get_running_loop()
+        self._timers.append(loop.call_later(self._settings.close_timeout, self._abandon))
+
+    def _abandon(self) -> None:
+        """The peer neither reads nor closes: stop waiting for it."""
+        self._abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _finish_writing(self, writer: asyncio.Task[None]) -> None:
+        """Let a disconnect frame out; when the peer is gone there is nothing to write."""
+        if self.closing and not self._abandoned:
+            await asyncio.wait([writer], timeout=self._settings.close_timeout)
+        if not writer.done():
+            writer.cancel()
+            await asyncio.wait([writer])

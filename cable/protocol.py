@@ -1,0 +1,128 @@
+"""The wire: `actioncable-v1-json`, one JSON object a frame.
+
+Rules come from the Action Cable protocol as its official clients enforce it. The `identifier`
+is an opaque string: it is echoed as it came and never built anew, because clients compare it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SUBPROTOCOL = "actioncable-v1-json"
+
+# What JavaScript holds for false. Clients test `if (message)`, so these would be lost silently.
+_FALSY = frozenset({"null", "false", '""', "0", "0.0", "-0.0"})
+
+
+class ProtocolError(ValueError):
+    """A frame that is not a command of the protocol."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a client asks for. `data` of a `message` is JSON in a string."""
+
+    command: str
+    identifier: str | None = None
+    data: Any = None
+
+
+class Frame:
+    """One text frame, encoded once and shared by all sockets that it goes to.
+
+    `event` is the ASGI event (never changed after construction), `size` its bytes on the wire.
+    """
+
+    __slots__ = ("event", "size")
+
+    def __init__(self, text: str) -> None:
+        self.event = {"type": "websocket.send", "text": text}
+        self.size = len(text) if text.isascii() else len(text.encode())
+
+
+_command = msgspec.json.Decoder(Command)
+_any = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+def decode_command(frame: bytes) -> Command:
+    """Decode a client's frame.
+
+    Raises:
+        ProtocolError: not JSON, nested too deeply, or not an object with a `command`.
+    """
+    try:
+        return _command.decode(frame)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(str(error)) from error
+    except RecursionError as error:
+        raise ProtocolError("JSON is nested too deeply") from error
+
+
+def decode_object(text: object, what: str) -> dict[str, Any]:
+    """Decode JSON text that must be an object; `what` names it in the error.
+
+    Raises:
+        ProtocolError: it is anything else.
+    """
+    if not isinstance(text, str):
+        raise ProtocolError(f"{what} must be JSON in a string, not {type(text).__name__}")
+    try:
+        value = _any.decode(text)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"{what} {text[:200]!r} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise ProtocolError(f"{what} is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{what} {text[:200]!r} must be a JSON object")
+    return value
+
+
+def encode_message(message: object) -> str:
+    """Encode the `message` of a data frame: anything that msgspec turns into JSON.
+
+    Raises:
+        ValueError: the value is false in JavaScript (clients would drop it).
+        TypeError: a type that has no JSON form.
+    """
+    text = _encoder.encode(message).decode()
+    if text in _FALSY:
+        raise ValueError(
+            f"message {message!r} is {text} in JSON, which clients drop; wrap it in an object"
+        )
+    return text
+
+
+def encode_string(value: str) -> str:
+    """Encode a JSON string, quotes included."""
+    return _encoder.encode(value).decode()
+
+
+def welcome() -> Frame:
+    return Frame('{"type":"welcome"}')
+
+
+def ping(seconds: int) -> Frame:
+    """A sign of life with the UNIX time in whole seconds."""
+    return Frame(f'{{"type":"ping","message":{seconds}}}')
+
+
+def disconnect(reason: str, *, reconnect: bool) -> Frame:
+    flag = "true" if reconnect else "false"
+    return Frame(f'{{"type":"disconnect","reason":{encode_string(reason)},"reconnect":{flag}}}')
+
+
+def answer(kind: Literal["confirm", "reject"], identifier: str) -> Frame:
+    """The one answer to a `subscribe`."""
+    return Frame(f'{{"identifier":{encode_string(identifier)},"type":"{kind}_subscription"}}')
+
+
+def message_prefix(identifier: str) -> str:
+    """What comes before the encoded message in a data frame of this identifier."""
+    return f'{{"identifier":{encode_string(identifier)},"message":'
+
+
+def message(prefix: str, encoded: str) -> Frame:
+    """A data frame: `prefix` from `message_prefix`, `encoded` from `encode_message`."""
+    return Frame(f"{prefix}{encoded}}}")
