@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import phonenumbers
 import pytest
 
-from demo.world import Company, load_company, load_world
+from demo.world import Company, Customer, Technician, load_company, load_world
 
 LIGHT_LAND, DARK_LAND, WHITE = "#f3f1ec", "#1b2026", "#ffffff"
 
@@ -52,7 +53,9 @@ def test_colors_are_distinct_and_readable_on_both_maps(company: Company) -> None
 
 
 def test_phone_numbers_are_unique_and_from_the_fictional_range() -> None:
-    people = [p for c in load_world() for p in (*c.technicians, *c.customers)]
+    people: list[Technician | Customer] = []
+    for company in load_world():
+        people += [*company.technicians, *company.customers]
     numbers = [person.phone for person in people]
     assert len(set(numbers)) == len(numbers)
     for number in numbers:
@@ -78,7 +81,7 @@ def test_some_jobs_wait_for_a_technician_and_nobody_has_two_at_once(company: Com
             if job.technician == technician.email
         )
         assert windows
-        for (_, end), (start, _) in zip(windows, windows[1:], strict=False):
+        for (_, end), (start, _) in pairwise(windows):
             assert end < start
 
 
