@@ -224,9 +224,10 @@ class Server(ABC):
                 pass_fds=[lock],
                 start_new_session=True,  # Ctrl-C at the terminal is the launcher's to handle
             )
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
-            pipe.write(stdin)
+        # A server that died already closed its end; the next look at it says why it did.
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as pipe:
+                pipe.write(stdin)
 
     def _told(self) -> tuple[int, int] | None:
         return self._pid_and_port() if self.is_running() else None

@@ -1,0 +1,1 @@
+"""The program behind `./dev`. Standard library only: it runs before anything is installed."""
