@@ -1,0 +1,118 @@
+"""Signing a phone in, keeping it signed in, and signing it out."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.utils import timezone
+
+from dispatch.models import PhoneSession, Technician, User
+from dispatch.tokens import Claims, TokenError, decode_token, encode_token
+from tenants.queries import Company
+
+
+class TokenPair(msgspec.Struct, frozen=True):
+    """What a phone keeps: one token to speak with, one to buy the next pair."""
+
+    access: str
+    refresh: str
+
+
+def sign_in_phone(*, user: User, company: Company) -> TokenPair:
+    """Begin a phone session for a user whose password has been checked."""
+    now = timezone.now()
+    session = PhoneSession(
+        user=user,
+        current=uuid.uuid4().hex,
+        rotated_at=now,
+        expires_at=now + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS),
+    )
+    session.save()
+    return _pair(session, company)
+
+
+def renew_phone(*, refresh: str, company: Company) -> TokenPair:
+    """Trade a refresh token for a new pair. Locks the phone session's row.
+
+    The token before the present one is still taken for REFRESH_REUSE_SECONDS, because the
+    answer that carried the new one may have been lost on the way. Any other old token means
+    that two parties hold the session, so it ends for both (RFC 9700 §4.14.2).
+
+    Raises:
+        TokenError: the token is no good; nothing but a revocation was written.
+    """
+    claims = decode_token(refresh, kind="refresh", company=company)
+    now = timezone.now()
+    with transaction.atomic():
+        session = _open_session(claims)
+        if claims.jti == session.current:
+            session.previous, session.current = session.current, uuid.uuid4().hex
+            session.rotated_at = now
+            session.expires_at = now + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS)
+            session.save(update_fields=["previous", "current", "rotated_at", "expires_at"])
+            return _pair(session, company)
+        grace = timedelta(seconds=settings.REFRESH_REUSE_SECONDS)
+        if claims.jti == session.previous and now - session.rotated_at <= grace:
+            return _pair(session, company)
+        session.revoked_at = now
+        session.save(update_fields=["revoked_at"])
+    raise TokenError(
+        "token_reused", "this refresh token was used before; the phone is signed out, sign in again"
+    )
+
+
+def revoke_phone(*, refresh: str, company: Company) -> None:
+    """Sign one phone out, at once at every door that asks the database.
+
+    Raises:
+        TokenError: the token is no good, or the phone is signed out already.
+    """
+    claims = decode_token(refresh, kind="refresh", company=company)
+    with transaction.atomic():
+        session = _open_session(claims)
+        session.revoked_at = timezone.now()
+        session.save(update_fields=["revoked_at"])
+
+
+def _open_session(claims: Claims) -> PhoneSession:
+    session = (
+        PhoneSession.objects.select_for_update(of=("self",))
+        .select_related("user")
+        .filter(pk=claims.session, revoked_at=None, user__is_active=True)
+        .first()
+    )
+    if session is None:
+        raise TokenError("token_revoked", "this phone was signed out; sign in again")
+    return session
+
+
+def _pair(session: PhoneSession, company: Company) -> TokenPair:
+    user = session.user
+    technician = Technician.objects.filter(user=user, is_active=True).first()
+
+    encode = partial(
+        encode_token,
+        company=company,
+        user=user.pk,
+        session=session.pk,
+        role=user.role,
+        technician=technician.pk if technician else None,
+    )
+    return TokenPair(
+        access=encode(kind="access", jti=uuid.uuid4().hex),
+        refresh=encode(kind="refresh", jti=session.current),
+    )
+
+
+def delete_expired_sign_ins() -> int:
+    """Delete phone and browser sessions that have run out; returns how many."""
+    now = timezone.now()
+    phones, _ = PhoneSession.objects.filter(expires_at__lt=now).delete()
+    browsers, _ = Session.objects.filter(expire_date__lt=now).delete()
+    return phones + browsers

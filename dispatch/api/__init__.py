@@ -1,0 +1,1 @@
+"""REST: signing in, and reading people and work."""

@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Django's command line. `./dev manage …` runs it with the services up."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sera.settings")
+    from django.core.management import execute_from_command_line
+
+    from sera.env import ConfigurationError
+
+    try:
+        execute_from_command_line(sys.argv)
+    except ConfigurationError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Every value that the environment may set, typed and read once.
+
+A missing or malformed variable stops the process at boot with its name. `.env` at the
+repository's root is read too; a real environment variable wins over it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AnyUrl, Field, UrlConstraints, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PostgresUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["postgres", "postgresql"])]
+RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "unix"])]
+
+
+class ConfigurationError(Exception):
+    """The environment cannot be used; the text names each variable and what would be right."""
+
+
+class Env(BaseSettings):
+    """The process's configuration. Field names are the variables' names."""
+
+    model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", case_sensitive=True)
+
+    # Signs sessions and tokens. HS256 wants a key at least as long as its hash (RFC 7518 §3.2).
+    SECRET_KEY: Annotated[str, Field(min_length=32)]
+    DEBUG: bool = False
+    DATABASE_URL: PostgresUrl
+    REDIS_URL: RedisUrl
+    DATA_DIR: Path = ROOT / ".data"
+
+    # Companies live at <schema>.<BASE_DOMAIN>, staff at BASE_DOMAIN itself.
+    BASE_DOMAIN: str = "localhost"
+    # Other host names of the staff's site, beside BASE_DOMAIN and 127.0.0.1.
+    EXTRA_PUBLIC_HOSTS: Annotated[list[str], NoDecode] = []
+    # Browsers reach production over TLS only; development has none.
+    SECURE_COOKIES: bool = False
+
+    # Any MapLibre style URL; the default is the demo's own map, which needs no internet.
+    MAP_STYLE_URL: str = ""
+    MAP_STYLE_DARK_URL: str = ""
+
+    # Connections that one process may hold. processes × this must stay under the server's
+    # max_connections (200 for the embedded one).
+    DATABASE_POOL_SIZE: Annotated[int, Field(ge=1, le=200)] = 12
+    # Threads that do database work for sockets; each may hold one pooled connection, so the
+    # rest of the pool is left to HTTP requests.
+    SOCKET_DATABASE_THREADS: Annotated[int, Field(ge=1, le=100)] = 4
+
+    LOG_LEVEL: str = "INFO"
+    LOG_FORMAT: Annotated[str, Field(pattern="^(console|json)$")] = "console"
+
+    @field_validator("EXTRA_PUBLIC_HOSTS", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("LOG_LEVEL")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+        if value not in levels:
+            raise ValueError(f"must be one of {', '.join(levels)}")
+        return value
+
+
+def read_env() -> Env:
+    """Read the environment.
+
+    Raises:
+        ConfigurationError: one line per variable that is missing or wrong. Values are not
+            repeated, since they may be secrets.
+    """
+    try:
+        return Env()  # type: ignore[call-arg]  # the fields come from the environment
+    except ValidationError as error:
+        problems = [
+            f"  {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError(
+            "These environment variables need attention:\n"
+            + "\n".join(problems)
+            + "\n./dev sets them all for the embedded services; see README.md for your own."
+        ) from None
+
+
+env = read_env()

@@ -1,0 +1,53 @@
+"""Log lines: readable on a terminal, JSON in production, the company in each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from tenants.context import schema_or_none
+
+
+def _add_company(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.setdefault("company", schema_or_none() or "-")
+    return event
+
+
+def logging_config(*, level: str, style: str) -> dict[str, Any]:
+    """Django's LOGGING value. `style` is "console" or "json"."""
+    before: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_company,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "default": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": before,
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    *([structlog.processors.format_exc_info] if style == "json" else []),
+                    renderer,
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "default"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Both say "GET / 200" for each request; one access log is enough.
+            "django.server": {"level": "WARNING", "propagate": True, "handlers": []},
+            "daphne": {"level": "WARNING"},
+        },
+    }

@@ -1,0 +1,1 @@
+"""Companies: each has a schema of its own, and every piece of work names the one it is for."""

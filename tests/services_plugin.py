@@ -1,0 +1,46 @@
+"""Starts the real services before Django reads its settings, and stops them after the tests.
+
+Loaded by `-p tests.services_plugin`, so that bare `pytest` works too. DATABASE_URL and
+REDIS_URL of TEST_DATABASE_URL and TEST_REDIS_URL are used instead where they are given.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from sera.services.ports import unused
+from sera.services.postgres import PostgresServer
+from sera.services.valkey import ValkeyServer
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / ".data" / "test"
+
+_running: list[PostgresServer | ValkeyServer] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    os.environ["SECRET_KEY"] = secrets.token_urlsafe(48)
+    os.environ["DATA_DIR"] = str(DATA)
+    os.environ["DEBUG"] = "false"
+    os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL") or _start(
+        PostgresServer(DATA / "postgres", unused(), durable=False)
+    )
+    os.environ["REDIS_URL"] = os.environ.get("TEST_REDIS_URL") or _start(
+        ValkeyServer(DATA / "valkey", unused(), durable=False)
+    )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _running:
+        _running.pop().stop()
+
+
+def _start(server: PostgresServer | ValkeyServer) -> str:
+    server.start()
+    _running.append(server)
+    return server.url

@@ -1,0 +1,1 @@
+"""Positions: what phones report, where everybody is now, where they were."""

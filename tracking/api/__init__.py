@@ -1,0 +1,1 @@
+"""REST: phones post fixes here; people read positions and history."""

@@ -1,0 +1,75 @@
+"""Where somebody was: history, page by page."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from dispatch.api.parameters import integer_parameter, moment_parameter
+from dispatch.auth import current_user
+from dispatch.errors import BadInputError, FieldError, echo
+from dispatch.models import Technician
+from dispatch.queries import visible_technicians
+from tracking.api.serializers import StoredFixSerializer
+from tracking.models import Fix
+from tracking.queries import FixesAfter, fixes_of
+
+
+def read_history(request: Request) -> Response:
+    """A page of one technician's fixes in the order of the phone's clock.
+
+    Raises:
+        BadInputError: a query parameter cannot be used.
+        NotFound: the user may see no such technician.
+    """
+    technician = _visible_technician(request)
+    limit = integer_parameter(request, "limit", least=1, most=settings.FIXES_PAGE_SIZE)
+    limit = settings.FIXES_PAGE_SIZE if limit is None else limit
+    rows = fixes_of(
+        technician=technician.pk,
+        since=moment_parameter(request, "since"),
+        until=moment_parameter(request, "until"),
+        after=_cursor(request),
+    )
+    page = list(rows[: limit + 1])
+    more, page = len(page) > limit, page[:limit]
+    return Response(
+        {
+            "results": StoredFixSerializer(page, many=True).data,
+            "next": _encode_cursor(page[-1]) if more else None,
+        }
+    )
+
+
+def _visible_technician(request: Request) -> Technician:
+    number = integer_parameter(request, "technician", least=1, most=2**63 - 1)
+    if number is None:
+        raise BadInputError(FieldError("technician", None, "is required: a technician's id"))
+    technician = visible_technicians(current_user(request)).filter(pk=number).first()
+    if technician is None:
+        raise exceptions.NotFound(f"there is no technician {number}", code="unknown_technician")
+    return technician
+
+
+def _encode_cursor(fix: Fix) -> str:
+    text = f"{fix.recorded_at.isoformat()}|{fix.id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _cursor(request: Request) -> FixesAfter | None:
+    text = request.query_params.get("after")
+    if text is None:
+        return None
+    try:
+        moment, _, number = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
+        return FixesAfter(recorded_at=datetime.fromisoformat(moment), id=uuid.UUID(number))
+    except ValueError:
+        raise BadInputError(
+            FieldError("after", echo(text), "must be the `next` of the page before")
+        ) from None

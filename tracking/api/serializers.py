@@ -1,0 +1,71 @@
+"""The forms of positions on the wire, for answers and for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    value = serializers.JSONField(allow_null=True)
+    message = serializers.CharField()
+
+
+class FixSerializer(serializers.Serializer[Any]):
+    """Describes `tracking.fixes.FixForm`, which does the checking, in the OpenAPI document."""
+
+    id = serializers.UUIDField(help_text="the phone's own; sending it again changes nothing")
+    recorded_at = serializers.DateTimeField(help_text="the phone's clock, with an offset")
+    lat = serializers.FloatField(min_value=-90, max_value=90)
+    lon = serializers.FloatField(min_value=-180, max_value=180)
+    accuracy = serializers.FloatField(required=False, allow_null=True, help_text="metres")
+    speed = serializers.FloatField(required=False, allow_null=True, help_text="m/s")
+    heading = serializers.FloatField(
+        required=False, allow_null=True, help_text="degrees clockwise from north"
+    )
+    altitude = serializers.FloatField(required=False, allow_null=True, help_text="metres")
+    battery = serializers.FloatField(required=False, allow_null=True, help_text="0..1")
+    charging = serializers.BooleanField(required=False, allow_null=True)
+    activity = serializers.CharField(required=False, allow_null=True, max_length=40)
+    mock = serializers.BooleanField(required=False, allow_null=True)
+
+
+class StoredFixSerializer(FixSerializer):
+    received_at = serializers.DateTimeField(help_text="the server's clock")
+
+
+class FixResultSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["stored", "duplicate"])
+
+
+class BatchItemSerializer(serializers.Serializer[Any]):
+    index = serializers.IntegerField(help_text="place in the array, from 0")
+    id = serializers.CharField(allow_null=True)
+    status = serializers.ChoiceField(choices=["stored", "duplicate", "rejected"])
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
+
+
+class BatchResultSerializer(serializers.Serializer[Any]):
+    results = BatchItemSerializer(many=True)
+    stored = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    rejected = serializers.IntegerField()
+
+
+class PositionSerializer(serializers.Serializer[Any]):
+    technician_id = serializers.IntegerField()
+    lat = serializers.FloatField()
+    lon = serializers.FloatField()
+    accuracy = serializers.FloatField(allow_null=True)
+    speed = serializers.FloatField(allow_null=True)
+    heading = serializers.FloatField(allow_null=True)
+    battery = serializers.FloatField(allow_null=True)
+    recorded_at = serializers.DateTimeField()
+    received_at = serializers.DateTimeField()
+
+
+ERRORS = inline_serializer("Errors", {"errors": FieldErrorSerializer(many=True)})

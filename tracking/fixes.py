@@ -1,0 +1,127 @@
+"""A fix on its way in: its form, and what is wrong with one that has another."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from django.conf import settings
+
+from dispatch.errors import BadInputError, FieldError, echo
+
+
+class FixForm(msgspec.Struct, frozen=True, kw_only=True):
+    """A fix in the native form. Unknown is null or absent; other fields are ignored.
+
+    Metres, metres per second, degrees clockwise from north, 0..1.
+    """
+
+    id: uuid.UUID
+    recorded_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    lat: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    lon: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+    accuracy: Annotated[float, msgspec.Meta(ge=0, le=1e7)] | None = None
+    speed: Annotated[float, msgspec.Meta(ge=0, le=1e4)] | None = None
+    heading: Annotated[float, msgspec.Meta(ge=0, le=360)] | None = None
+    altitude: Annotated[float, msgspec.Meta(ge=-1e5, le=1e5)] | None = None
+    battery: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    charging: bool | None = None
+    activity: Annotated[str, msgspec.Meta(max_length=40)] | None = None
+    mock: bool | None = None
+
+
+# What would be right, said to whoever sent something else.
+RIGHT = {
+    "id": "the phone's own UUID for this fix",
+    "recorded_at": "a time with its offset, such as 2026-11-22T10:00:00.000Z",
+    "lat": "a number of degrees from -90 to 90",
+    "lon": "a number of degrees from -180 to 180",
+    "accuracy": "a number of metres from 0 to 10,000,000, or null where unknown",
+    "speed": "a number of metres per second from 0 to 10,000, or null where unknown",
+    "heading": "a number of degrees clockwise from north, from 0 to 360, or null where unknown",
+    "altitude": "a number of metres from -100,000 to 100,000, or null where unknown",
+    "battery": "a number from 0 (empty) to 1 (full), or null where unknown",
+    "charging": "true, false, or null where unknown",
+    "activity": "a text of at most 40 characters, or null where unknown",
+    "mock": "true, false, or null where unknown",
+}
+# No phone with a position is older than GPS for civilians without its artificial error.
+EARLIEST = datetime(2000, 5, 2, tzinfo=UTC)
+
+# msgspec tells the place of a mistake at the end of its message, and a missing field within it.
+_WRONG_FIELD = re.compile(r" - at `\$\.(?P<field>\w+)`$")
+_MISSING_FIELD = re.compile(r"^Object missing required field `(?P<field>\w+)`")
+
+
+def decode_body(body: bytes) -> Any:
+    """JSON as Python values. NaN and infinity pass, to be refused per item and not per batch.
+
+    Raises:
+        BadInputError: the body is not JSON, or not UTF-8.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Slower, but takes the NaN that some clients write although JSON has none.
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise BadInputError(
+                FieldError(
+                    "body",
+                    echo(body[:200].decode("utf-8", "replace")),
+                    f"is not JSON ({error}); send one fix as an object, or several in an array",
+                )
+            ) from None
+    except RecursionError:
+        raise BadInputError(FieldError("body", None, "is nested too deeply")) from None
+
+
+def read_fix(item: Any, *, now: datetime) -> FixForm:
+    """Check one decoded item against the native form and the server's clock.
+
+    Raises:
+        BadInputError: names the field, its value and what would be right.
+    """
+    if not isinstance(item, dict):
+        raise BadInputError(FieldError("fix", echo(item), "must be a JSON object"))
+    not_finite = [
+        FieldError(name, echo(value), f"must be {RIGHT[name]}")
+        for name, value in item.items()
+        if name in RIGHT and isinstance(value, float) and not math.isfinite(value)
+    ]
+    if not_finite:
+        raise BadInputError(*not_finite)
+    try:
+        fix = msgspec.convert(item, FixForm)
+    except msgspec.ValidationError as error:
+        raise BadInputError(_field_error(str(error), item)) from None
+    latest = now + timedelta(seconds=settings.FIX_MAX_AHEAD_SECONDS)
+    if not EARLIEST <= fix.recorded_at <= latest:
+        raise BadInputError(
+            FieldError(
+                "recorded_at",
+                echo(item["recorded_at"]),
+                f"must lie between {EARLIEST:%Y-%m-%d} and {latest:%Y-%m-%dT%H:%M:%SZ}, "
+                "a day from now; check the phone's clock",
+            )
+        )
+    return fix
+
+
+def _field_error(text: str, item: dict[str, Any]) -> FieldError:
+    missing = _MISSING_FIELD.search(text)
+    if missing:
+        field = missing["field"]
+        return FieldError(field, None, f"is required: {RIGHT[field]}")
+    wrong = _WRONG_FIELD.search(text)
+    if wrong is None:
+        return FieldError("fix", echo(item), text)
+    return FieldError(
+        wrong["field"], echo(item[wrong["field"]]), f"must be {RIGHT[wrong['field']]}"
+    )
