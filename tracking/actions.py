@@ -68,15 +68,19 @@ def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> list[Outcom
 
     Idempotent on (technician, fix id). All fixes are committed together when this returns;
     the map hears of the newest after the commit. Locks the technician's position row.
+
+    Raises:
+        NoCompanyError: outside of a company's scope.
     """
     if not fixes:
         return []
+    schema = current_schema()
     received_at = timezone.now()
     with transaction.atomic():
         stored = _insert(technician_id, fixes, received_at)
         newest = _newest(fixes, stored, received_at)
         if newest and _move(technician_id, newest, received_at):
-            _announce(technician_id, newest, received_at)
+            _announce(schema, technician_id, newest, received_at)
     outcomes: list[Outcome] = []
     for fix in fixes:
         outcomes.append("stored" if fix.id in stored else "duplicate")
@@ -109,7 +113,7 @@ def _move(technician_id: int, fix: FixForm, received_at: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def _announce(technician_id: int, fix: FixForm, received_at: datetime) -> None:
+def _announce(schema: str, technician_id: int, fix: FixForm, received_at: datetime) -> None:
     body = {
         name: _column(fix, name)
         for name in TechnicianPosition.__struct_fields__
@@ -117,7 +121,7 @@ def _announce(technician_id: int, fix: FixForm, received_at: datetime) -> None:
     }
     position = TechnicianPosition(technician_id=technician_id, received_at=received_at, **body)
     message = PositionsChanged(server_time=received_at, positions=[position])
-    broadcast(company_stream(current_schema(), MAP_STREAM), to_wire(message))
+    broadcast(company_stream(schema, MAP_STREAM), to_wire(message))
 
 
 def _column(fix: FixForm, name: str) -> Any:

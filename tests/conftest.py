@@ -1,0 +1,111 @@
+"""Fixtures for all tests: the two companies, clients, and servers.
+
+`acme` and `globex` are created once per run. Tests in a transaction (`db`) are rolled back;
+tests with real servers (`committed`) write for good, and what they wrote is deleted after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from pytest_django.plugin import DjangoDbBlocker
+
+from tenants.context import company_scope
+from tests.world import PASSWORD, Persona, create_persona
+
+# What tests with real servers may write to, in both companies.
+WRITTEN_TABLES = "tracking_fix, tracking_position, dispatch_phonesession, django_session"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A database of its own, with the template migrated once and both companies cloned from it."""
+    with django_db_blocker.unblock():
+        creation = connection.creation
+        original = connection.settings_dict["NAME"]
+        name = creation._create_test_db(verbosity=0, autoclobber=True, keepdb=False)
+        connection.close()
+        connection.settings_dict["NAME"] = name
+        call_command("migrate_all", verbosity=0)
+        _personas.update({schema: create_persona(schema) for schema in ("acme", "globex")})
+        connection.close()
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+        connection.close_pool()
+        creation.destroy_test_db(original, verbosity=0)
+
+
+_personas: dict[str, Persona] = {}
+
+
+@pytest.fixture(scope="session")
+def acme(django_db_setup: None) -> Persona:
+    return _personas["acme"]
+
+
+@pytest.fixture(scope="session")
+def globex(django_db_setup: None) -> Persona:
+    return _personas["globex"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    yield
+    caches["shared"].clear()  # one Valkey database: this empties every company's as well
+
+
+@pytest.fixture
+def committed(acme: Persona, globex: Persona, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Real commits, seen by other processes; both companies' new rows are deleted after."""
+    with django_db_blocker.unblock():
+        yield
+        for persona in (acme, globex):
+            with company_scope(persona.schema), connection.cursor() as cursor:
+                cursor.execute(f"TRUNCATE {WRITTEN_TABLES}")
+        connection.close()
+
+
+@pytest.fixture
+def client_of() -> Callable[[Persona], Client]:
+    """A Django client that speaks to one company's host."""
+
+    def make(persona: Persona, **kwargs: Any) -> Client:
+        return Client(HTTP_HOST=persona.host, **kwargs)
+
+    return make
+
+
+@pytest.fixture
+def tokens_of(client_of: Callable[[Persona], Client]) -> Callable[..., dict[str, str]]:
+    """Signs a phone in through the API; `{"access", "refresh"}`."""
+
+    def sign_in(persona: Persona, email: str | None = None) -> dict[str, str]:
+        response = client_of(persona).post(
+            "/api/v1/auth/token/",
+            {"email": email or persona.technician, "password": PASSWORD},
+            content_type="application/json",
+        )
+        assert response.status_code == 200, response.content
+        return response.json()
+
+    return sign_in
+
+
+@pytest.fixture
+def phone_of(
+    client_of: Callable[[Persona], Client], tokens_of: Callable[..., dict[str, str]]
+) -> Callable[..., Client]:
+    """A Django client with the access token of a signed-in user, by default the technician."""
+
+    def make(persona: Persona, email: str | None = None) -> Client:
+        access = tokens_of(persona, email)["access"]
+        return Client(HTTP_HOST=persona.host, HTTP_AUTHORIZATION=f"Bearer {access}")
+
+    return make

@@ -1,0 +1,147 @@
+"""Storing fixes and moving the marker."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from django.utils import timezone
+
+from tenants.context import NoCompanyError, company_scope, platform_scope
+from tests.world import Persona
+from tracking.actions import record_fixes
+from tracking.fixes import FixForm
+from tracking.models import Fix, Position
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def fix(minute: float, **fields: Any) -> FixForm:
+    return FixForm(
+        id=fields.pop("id", None) or uuid.uuid4(),
+        recorded_at=NOON + timedelta(minutes=minute),
+        lat=fields.pop("lat", 60.5 + minute / 1000),
+        lon=fields.pop("lon", 26.9),
+        **fields,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _in_acme(acme: Persona) -> Any:
+    with company_scope(acme.schema):
+        yield
+
+
+def test_every_field_is_stored_as_it_was_sent(acme: Persona) -> None:
+    sent = fix(
+        0,
+        accuracy=4.5,
+        speed=12.1,
+        heading=180.0,
+        altitude=10.0,
+        battery=0.8,
+        charging=False,
+        activity="in_vehicle",
+        mock=True,
+    )
+    assert record_fixes(technician_id=1, fixes=[sent]) == ["stored"]
+    stored = Fix.objects.get()
+    assert stored.technician_id == 1
+    for name in FixForm.__struct_fields__:
+        assert getattr(stored, name) == getattr(sent, name), name
+    assert timezone.now() - stored.received_at < timedelta(seconds=30)
+
+
+def test_the_same_id_again_changes_nothing() -> None:
+    first = fix(0, lat=60.0)
+    assert record_fixes(technician_id=1, fixes=[first]) == ["stored"]
+    again = FixForm(id=first.id, recorded_at=first.recorded_at, lat=61.0, lon=26.9)
+    assert record_fixes(technician_id=1, fixes=[again]) == ["duplicate"]
+    assert Fix.objects.get().lat == 60.0
+
+
+def test_the_same_id_twice_in_one_batch_is_stored_once_as_first_sent() -> None:
+    number = uuid.uuid4()
+    batch = [fix(0, id=number, lat=60.0), fix(1), fix(2, id=number, lat=62.0)]
+    assert record_fixes(technician_id=1, fixes=batch) == ["stored", "stored", "duplicate"]
+    assert Fix.objects.get(id=number).lat == 60.0
+
+
+def test_one_id_of_two_technicians_is_two_fixes() -> None:
+    number = uuid.uuid4()
+    assert record_fixes(technician_id=1, fixes=[fix(0, id=number)]) == ["stored"]
+    assert record_fixes(technician_id=2, fixes=[fix(0, id=number)]) == ["stored"]
+    assert Fix.objects.count() == 2
+
+
+def test_the_marker_takes_the_newest_of_a_shuffled_batch() -> None:
+    record_fixes(technician_id=1, fixes=[fix(2), fix(5), fix(1)])
+    assert Position.objects.get().recorded_at == NOON + timedelta(minutes=5)
+
+
+def test_a_late_fix_is_history_and_moves_no_marker() -> None:
+    record_fixes(technician_id=1, fixes=[fix(5)])
+    with patch("tracking.actions.broadcast") as sent:
+        assert record_fixes(technician_id=1, fixes=[fix(1)]) == ["stored"]
+    assert sent.call_count == 0
+    assert Fix.objects.count() == 2
+    assert Position.objects.get().recorded_at == NOON + timedelta(minutes=5)
+
+
+def test_a_fix_from_the_future_is_history_and_does_not_freeze_the_marker() -> None:
+    ahead = FixForm(
+        id=uuid.uuid4(), recorded_at=timezone.now() + timedelta(minutes=3), lat=1.0, lon=1.0
+    )
+    assert record_fixes(technician_id=1, fixes=[ahead]) == ["stored"]
+    assert not Position.objects.exists()
+    record_fixes(technician_id=1, fixes=[fix(0)])
+    assert Position.objects.get().recorded_at == NOON
+
+
+def test_heading_360_is_north() -> None:
+    record_fixes(technician_id=1, fixes=[fix(0, heading=360.0)])
+    assert Fix.objects.get().heading == 0.0
+
+
+def test_the_map_hears_of_the_newest_fix_after_the_commit(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with (
+        patch("cable.broadcast._sender.send") as send,
+        django_capture_on_commit_callbacks(execute=True) as callbacks,
+    ):
+        record_fixes(technician_id=1, fixes=[fix(0), fix(1, speed=3.0)])
+        assert send.call_count == 0
+    assert len(callbacks) == 1
+    assert send.call_count == 1
+
+
+def test_the_map_message_names_the_company_and_the_position() -> None:
+    with patch("tracking.actions.broadcast") as sent:
+        record_fixes(technician_id=2, fixes=[fix(0, lat=60.25, accuracy=5.0)])
+    ((stream, message), _) = sent.call_args
+    assert stream == "acme.map"
+    assert message["type"] == "positions"
+    (position,) = message["positions"]
+    assert position["technician_id"] == 2
+    assert (position["lat"], position["lon"], position["accuracy"]) == (60.25, 26.9, 5.0)
+    assert position["recorded_at"] == "2026-11-22T12:00:00Z"
+
+
+def test_nothing_is_stored_when_a_statement_fails() -> None:
+    with patch("tracking.actions._move", side_effect=RuntimeError("broken")):
+        with pytest.raises(RuntimeError, match="broken"):
+            record_fixes(technician_id=1, fixes=[fix(0)])
+    assert Fix.objects.count() == 0
+
+
+def test_without_a_company_nothing_is_stored() -> None:
+    with platform_scope(), patch("tracking.actions._insert") as insert:
+        with pytest.raises(NoCompanyError):
+            record_fixes(technician_id=1, fixes=[fix(0)])
+    assert insert.call_count == 0
