@@ -6,8 +6,10 @@ tests with real servers (`committed`) write for good, and what they wrote is del
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from django.core.cache import caches
@@ -17,6 +19,7 @@ from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
 from tenants.context import company_scope
+from tests.live import WebServer
 from tests.world import PASSWORD, Persona, create_persona
 
 # What tests with real servers may write to, in both companies.
@@ -109,3 +112,25 @@ def phone_of(
         return Client(HTTP_HOST=persona.host, HTTP_AUTHORIZATION=f"Bearer {access}")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def database_url(django_db_setup: None) -> str:
+    """The tests' database, for other processes."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    return urlunsplit(url._replace(path="/" + connection.settings_dict["NAME"]))
+
+
+@pytest.fixture(scope="session")
+def _server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    log = tmp_path_factory.mktemp("server") / "uvicorn.log"
+    server = WebServer(log, environment={"DATABASE_URL": database_url})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(_server: WebServer, committed: None) -> WebServer:
+    """uvicorn on a free port, shared by the run; rows written through it are deleted after."""
+    return _server

@@ -1,13 +1,14 @@
 """Starts the real services before Django reads its settings, and stops them after the tests.
 
-Loaded by `-p tests.services_plugin`, so that bare `pytest` works too. DATABASE_URL and
-REDIS_URL of TEST_DATABASE_URL and TEST_REDIS_URL are used instead where they are given.
+Loaded by `-p tests.services_plugin`, so that bare `pytest` works too. Each run has services of
+its own, so runs may go side by side. TEST_DATABASE_URL and TEST_REDIS_URL name other servers.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sera.services.postgres import PostgresServer
 from sera.services.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / ".data" / "test"
+DATA = ROOT / ".data" / "test" / f"run-{os.getpid()}"
 
 _running: list[PostgresServer | ValkeyServer] = []
 
@@ -38,6 +39,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     while _running:
         _running.pop().stop()
+    shutil.rmtree(DATA, ignore_errors=True)
 
 
 def _start(server: PostgresServer | ValkeyServer) -> str:
