@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -37,17 +37,31 @@ def deferred() -> Iterator[None]:
 
 
 @contextmanager
-def forwarded_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pass SIGTERM and SIGHUP on to `process`; SIGINT reaches it from the terminal itself."""
+def forwarded() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Pass SIGTERM and SIGHUP on to the process that is named by calling what this gives.
+
+    SIGINT reaches it from the terminal itself. What came before the naming is not lost.
+    """
+    waiting: list[int] = []
+    named: list[subprocess.Popen[bytes]] = []
 
     def forward(signum: int, _frame: FrameType | None) -> None:
         _received.append(signum)
         if signum != signal.SIGINT:
-            process.send_signal(signum)
+            waiting.append(signum)
+            deliver()
+
+    def deliver() -> None:
+        while named and waiting:
+            named[0].send_signal(waiting.pop())
+
+    def name(process: subprocess.Popen[bytes]) -> None:
+        named.append(process)
+        deliver()
 
     previous = {each: signal.signal(each, forward) for each in _SIGNALS}
     try:
-        yield
+        yield name
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)

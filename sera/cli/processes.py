@@ -142,7 +142,8 @@ def run_foreground(command: list[str], *, env: Mapping[str, str], cwd: Path = RO
 
     Ctrl-C reaches it directly. SIGTERM and a closed terminal, which reach only us, are passed on.
     """
-    process = subprocess.Popen(command, cwd=cwd, env=dict(env))
-    with interrupts.forwarded_to(process):
+    with interrupts.forwarded() as forward_to:
+        process = subprocess.Popen(command, cwd=cwd, env=dict(env))
+        forward_to(process)
         status = process.wait()
     return status if status >= 0 else 128 - status

@@ -51,7 +51,7 @@ def up(options: Namespace) -> int:
 def _up(options: Namespace) -> int:
     if ended := run_record.clear_leftovers():
         say(f"Ended what an earlier run had left: {', '.join(ended)}")
-    _check_port(options.port)
+    check_port(options.port)
     settings = user_settings()
     ensure_built()
     with running_services(settings) as variables:
@@ -148,7 +148,8 @@ def _start(supervisor: Supervisor, program: Program) -> LogView:
     return LogView(program.name, supervisor.start(program).log)
 
 
-def _check_port(port: int) -> None:
+def check_port(port: int) -> None:
+    """Raise CommandError if somebody else serves on `port`."""
     if not ports.is_free(port):
         raise CommandError(
             f"Port {port} is in use by another program; "
