@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from sera.services.ports import unused
 from tests.world import PASSWORD, Persona
@@ -136,8 +141,42 @@ class WebServer(Process):
         client.headers["Authorization"] = f"Bearer {response.json()['access']}"
         return client
 
+    def cable_of(
+        self, persona: Persona, token: str | None = None, **headers: str
+    ) -> ClientConnection:
+        """An open socket at the company's `/cable`, before its first frame."""
+        query = f"?jid={token}" if token else ""
+        return connect(
+            f"ws://{persona.host}:{self.port}/cable{query}",
+            sock=socket.create_connection(("127.0.0.1", self.port), timeout=10),
+            additional_headers=headers,
+            subprotocols=[Subprotocol("actioncable-v1-json")],
+        )
+
     def _is_ready(self) -> bool:
         try:
             return httpx.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).status_code == 200
         except httpx.TransportError:
             return False
+
+
+def frames(connection: ClientConnection, count: int) -> list[dict[str, Any]]:
+    """The next frames of a cable socket, without pings; fails after 10 s of silence."""
+    found: list[dict[str, Any]] = []
+    while len(found) < count:
+        frame = json.loads(connection.recv(10))
+        if frame.get("type") != "ping":
+            found.append(frame)
+    return found
+
+
+def subscribe(connection: ClientConnection, channel: str, **params: Any) -> str:
+    """Send a subscribe command; the identifier that frames will carry."""
+    identifier = json.dumps({"channel": channel, **params})
+    connection.send(json.dumps({"command": "subscribe", "identifier": identifier}))
+    return identifier
+
+
+def access_token(client: httpx.Client) -> str:
+    """The access token that a client of `phone_of` speaks with."""
+    return client.headers["Authorization"].removeprefix("Bearer ")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
-from tests.live import SERVERS, WebServer
+from tests.live import SERVERS, WebServer, access_token, frames, subscribe
 from tests.world import Persona
 
 
@@ -24,21 +22,14 @@ def test_a_posted_fix_reaches_a_viewer(
     server.start()
     try:
         phone = server.phone_of(acme)
-        dispatcher = server.phone_of(acme, acme.dispatcher)
-        token = dispatcher.headers["Authorization"].removeprefix("Bearer ")
-        with connect(
-            f"ws://127.0.0.1:{server.port}/cable?jid={token}",
-            additional_headers={"Host": acme.host},
-            subprotocols=["actioncable-v1-json"],
-        ) as socket:
-            assert json.loads(socket.recv(10))["type"] == "welcome"
-            identifier = json.dumps({"channel": "MapChannel"})
-            socket.send(json.dumps({"command": "subscribe", "identifier": identifier}))
-            frames = _without_pings(socket, 2)
-            assert frames[0] == {"type": "confirm_subscription", "identifier": identifier}
-            snapshot = frames[1]["message"]
-            assert snapshot["type"] == "snapshot"
-            assert [t["position"] for t in snapshot["technicians"]] == [None, None]
+        token = access_token(server.phone_of(acme, acme.dispatcher))
+        with server.cable_of(acme, token) as viewer:
+            assert frames(viewer, 1)[0]["type"] == "welcome"
+            identifier = subscribe(viewer, "MapChannel")
+            confirmation, snapshot = frames(viewer, 2)
+            assert confirmation == {"type": "confirm_subscription", "identifier": identifier}
+            assert snapshot["message"]["type"] == "snapshot"
+            assert [t["position"] for t in snapshot["message"]["technicians"]] == [None, None]
 
             fix = {
                 "id": str(uuid.uuid4()),
@@ -47,18 +38,9 @@ def test_a_posted_fix_reaches_a_viewer(
                 "lon": -74.006,
             }
             assert phone.post("/api/v1/fixes/", json=fix).status_code == 201
-            (change,) = _without_pings(socket, 1)
+            (change,) = frames(viewer, 1)
             (position,) = change["message"]["positions"]
             assert position["technician_id"] == acme.technician_id
             assert (position["lat"], position["lon"]) == (40.7128, -74.006)
     finally:
-        server.stop()
-
-
-def _without_pings(socket: object, count: int) -> list[dict]:  # type: ignore[type-arg]
-    frames: list[dict] = []  # type: ignore[type-arg]
-    while len(frames) < count:
-        frame = json.loads(socket.recv(10))  # type: ignore[attr-defined]
-        if frame.get("type") != "ping":
-            frames.append(frame)
-    return frames
+        assert server.stop() in (0, -15), server.log.read_text()
