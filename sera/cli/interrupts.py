@@ -27,11 +27,11 @@ class Interrupted(Exception):
 @contextmanager
 def deferred() -> Iterator[None]:
     """Collect stop signals instead of dying from them."""
-    _received.clear()
     previous = {each: signal.signal(each, _note) for each in _SIGNALS}
     try:
         yield
     finally:
+        _received.clear()
         for each, handler in previous.items():
             signal.signal(each, handler)
 

@@ -213,7 +213,9 @@ def test_an_interrupted_step_takes_its_children_along(
 def test_a_foreground_command_gets_sigterm_and_its_status_is_ours() -> None:
     assert run_foreground([sys.executable, "-c", "raise SystemExit(7)"], env=os.environ) == 7
     program = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
-    assert run_foreground([sys.executable, "-c", program], env=os.environ) == 128 + 15
+    with interrupts.deferred():
+        assert run_foreground([sys.executable, "-c", program], env=os.environ) == 128 + 15
+        assert interrupts.count() == 1
 
 
 def test_only_lines_about_trouble_reach_the_screen(
