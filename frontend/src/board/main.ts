@@ -1,4 +1,7 @@
 import '../design/base.css'
-import { createApp, h } from 'vue'
+import './board.css'
+import { createApp } from 'vue'
+import Board from './Board.vue'
+import { readPageData } from './pageData'
 
-createApp({ render: () => h('p', 'Sera') }).mount('#board')
+createApp(Board, { page: readPageData() }).mount('#board')
