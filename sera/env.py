@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AnyUrl, Field, UrlConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ROOT = Path(__file__).resolve().parent.parent
 
 PostgresUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["postgres", "postgresql"])]
-RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss", "unix"])]
+RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"])]
 
 
 class ConfigurationError(Exception):
@@ -90,6 +91,20 @@ def read_env() -> Env:
             + "\n".join(problems)
             + "\n./dev sets them all for the embedded services; see README.md for your own."
         ) from None
+
+
+def next_redis_database(url: AnyUrl) -> str:
+    """The numbered database behind the one of `url`, on the same server.
+
+    The cache has a database of its own, so that emptying it cannot empty Celery's queues.
+    """
+    number = (url.path or "").strip("/") or "0"
+    if not number.isdigit():
+        raise ConfigurationError(
+            f"  REDIS_URL: must end with the number of a database, such as /0, not {url.path!r}"
+        )
+    parts = urlsplit(str(url))
+    return urlunsplit(parts._replace(path=f"/{int(number) + 1}"))
 
 
 env = read_env()

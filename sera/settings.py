@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import django_stubs_ext
 from psycopg import Connection
 
-from sera.env import ROOT, env
+from sera.env import ROOT, env, next_redis_database
 from sera.logging import logging_config
 
 # Lets Django's generic classes be written with their type parameters.
@@ -143,7 +143,7 @@ SOCKET_DATABASE_THREADS = env.SOCKET_DATABASE_THREADS
 REDIS_URL = str(env.REDIS_URL)
 _REDIS_CACHE = {
     "BACKEND": "django.core.cache.backends.redis.RedisCache",
-    "LOCATION": REDIS_URL,
+    "LOCATION": next_redis_database(env.REDIS_URL),
     "TIMEOUT": 300,
     "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
 }

@@ -85,6 +85,11 @@ class Process:
                 os.killpg(group, signal.SIGKILL)
         return process.wait(STOP_SECONDS)
 
+    def wait(self) -> int:
+        """Let a process that ends by itself do so; its exit status."""
+        assert self._process is not None
+        return self._process.wait(START_SECONDS)
+
     def kill(self) -> None:
         """SIGKILL, as when the machine runs out of memory."""
         self.stop(signal.SIGKILL)
