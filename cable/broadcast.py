@@ -29,11 +29,11 @@ def broadcast(stream: str, message: object, *, using: str | None = None) -> None
     has it. A layer that fails is logged, never raised: the work that it tells of is done.
 
     Raises:
-        ValueError: a bad name of a stream, or a message that is false in JavaScript.
+        ValueError: a bad name of a stream; a message that is false in JavaScript or too large.
         TypeError: a message that has no JSON form.
         RuntimeError: called on an event loop, which it would block; use `abroadcast`.
     """
-    event = envelope.message(check_stream(stream), encode_message(message))
+    event = _encode(stream, message)
     _send_after_commit(group_name(stream), event, using)
 
 
@@ -42,7 +42,7 @@ async def abroadcast(stream: str, message: object) -> None:
 
     Like `broadcast`, it raises for what the caller got wrong and logs a layer that fails.
     """
-    event = envelope.message(check_stream(stream), encode_message(message))
+    event = _encode(stream, message)
     await _asend(group_name(stream), event)
 
 
@@ -54,6 +54,11 @@ def disconnect_identity(key: str, *, reconnect: bool = True, using: str | None =
 async def adisconnect_identity(key: str, *, reconnect: bool = True) -> None:
     """Close every socket of this identity in all processes now."""
     await _asend(CONTROL_GROUP, envelope.disconnect(key, reconnect=reconnect))
+
+
+def _encode(stream: str, message: object) -> Event:
+    encoded = encode_message(message, max_bytes=get_settings().max_payload_bytes)
+    return envelope.message(check_stream(stream), encoded)
 
 
 def _send_after_commit(group: str, event: Event, using: str | None) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from cable.conf import get_settings
 from cable.protocol import encode_message
 
 if TYPE_CHECKING:
@@ -109,9 +110,11 @@ class Channel:
         """Send a message to this client alone.
 
         Raises:
-            ValueError: the message is false in JavaScript, where clients drop it.
+            ValueError: the message is false in JavaScript, where clients drop it, or too large.
+            TypeError: it has no JSON form.
         """
-        self._subscription.transmit(encode_message(message))
+        max_bytes = get_settings().max_payload_bytes
+        self._subscription.transmit(encode_message(message, max_bytes=max_bytes))
 
     def reject(self) -> None:
         """Refuse the subscription. Only in `subscribed`; what it transmitted is dropped."""

@@ -29,6 +29,9 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_pending_commands: Count = 1000
     #: The same in bytes, so that one socket cannot hold 1000 commands of 64 KiB.
     max_pending_command_bytes: Count = 1024 * 1024
+    #: One message to clients, encoded. Daphne drops a frame of more than 1 MiB without a word;
+    #: this leaves room for the largest identifier (which came in a command).
+    max_payload_bytes: Count = 960 * 1024
     #: Frames waiting for a slow reader; beyond it `too_slow` and reconnect. AnyCable's default.
     max_pending_bytes: Count = 1024 * 1024
 

@@ -110,7 +110,6 @@ class Connection:
         """Serve the accepted socket until it is closed and every `unsubscribed` ran."""
         self._task = asyncio.current_task()
         writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
-        cancelled: asyncio.CancelledError | None = None
         try:
             if await self._authenticate(authenticate):
                 self._hub.attach(self)
@@ -118,11 +117,11 @@ class Connection:
             await self._read()
             if not self.closing:
                 writer.cancel()  # the peer is gone; what is still sent to it is dropped
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             # Either our own deadline for a close that the peer never answered, or the server
-            # stops (Daphne cancels applications while their sockets are still open).
+            # stops: Daphne cancels applications while their sockets are still open. It waits for
+            # the others only as long as none ends with an error, so this is not raised again.
             if not self._abandoned:
-                cancelled = error
                 self.disconnect("server_restart", reconnect=True)
         finally:
             for timer in self._timers:
@@ -130,8 +129,6 @@ class Connection:
             await self._commands.finish()
             self._hub.detach(self)
             await self._finish_writing(writer)
-        if cancelled is not None:
-            raise cancelled
 
     async def _authenticate(self, authenticate: Authenticate) -> bool:
         try:
@@ -190,7 +187,9 @@ class Connection:
                 logger.warning("%r sent a frame that is no command: %s", self, error)
                 continue
             if not self._commands.put(command, size=len(frame)):
-                self._refuse("more commands than are processed", code=POLICY_VIOLATION)
+                logger.warning("%r sent more commands than wait here; disconnected", self)
+                # It may come back: an honest client emptied a long outbox at once.
+                self.disconnect("too_many_commands", reconnect=True, code=POLICY_VIOLATION)
 
     def _refuse(self, why: str, *, code: int) -> None:
         logger.warning("%r sent %s; disconnected", self, why)

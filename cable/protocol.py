@@ -79,14 +79,20 @@ def decode_object(text: object, what: str) -> dict[str, Any]:
     return value
 
 
-def encode_message(message: object) -> str:
+def encode_message(message: object, *, max_bytes: int) -> str:
     """Encode the `message` of a data frame: anything that msgspec turns into JSON.
 
     Raises:
-        ValueError: the value is false in JavaScript (clients would drop it).
+        ValueError: false in JavaScript (clients would drop it), or more than `max_bytes`.
         TypeError: a type that has no JSON form.
     """
-    text = _encoder.encode(message).decode()
+    encoded = _encoder.encode(message)
+    if len(encoded) > max_bytes:
+        raise ValueError(
+            f"message {encoded[:60].decode(errors='replace')}… has {len(encoded)} bytes; "
+            f"at most {max_bytes} (CABLE['max_payload_bytes'])"
+        )
+    text = encoded.decode()
     if text in _FALSY:
         raise ValueError(
             f"message {message!r} is {text} in JSON, which clients drop; wrap it in an object"

@@ -1,0 +1,1 @@
+"""A small Django project that serves the cable to the conformance tests."""

@@ -1,0 +1,56 @@
+"""What a test asks the server to do from outside of the socket."""
+
+from __future__ import annotations
+
+import json
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from cable import abroadcast, broadcast, disconnect_identity
+
+
+def send(request: HttpRequest) -> HttpResponse:
+    order = json.loads(request.body)
+    broadcast(order["stream"], order["message"])
+    return HttpResponse(status=204)
+
+
+async def asend(request: HttpRequest) -> HttpResponse:
+    order = json.loads(request.body)
+    await abroadcast(order["stream"], order["message"])
+    return HttpResponse(status=204)
+
+
+def send_in_transaction(request: HttpRequest) -> HttpResponse:
+    """Broadcast "inside" in a transaction, "before" on its own while that one is open."""
+    order = json.loads(request.body)
+    with transaction.atomic():
+        broadcast(order["stream"], {"sent": "inside"})
+        if order["rollback"]:
+            transaction.set_rollback(True)
+    broadcast(order["stream"], {"sent": "after"})
+    return HttpResponse(status=204)
+
+
+def disconnect(request: HttpRequest) -> HttpResponse:
+    order = json.loads(request.body)
+    disconnect_identity(order["key"], reconnect=order["reconnect"])
+    return HttpResponse(status=204)
+
+
+async def drain(request: HttpRequest) -> HttpResponse:
+    from tests.conformance.app.asgi import cable
+
+    await cable.drain()
+    return HttpResponse(status=204)
+
+
+urlpatterns = [
+    path("broadcast", send),
+    path("abroadcast", asend),
+    path("transaction", send_in_transaction),
+    path("disconnect", disconnect),
+    path("drain", drain),
+]

@@ -1,0 +1,99 @@
+"""A raw client: one WebSocket, frames compared as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+#: A frame that is due comes within this (seconds).
+DUE = 5.0
+#: Nothing more comes within this (seconds).
+QUIET = 0.4
+
+Frame = dict[str, Any]
+
+
+def identifier(channel: str, **params: object) -> str:
+    return json.dumps({"channel": channel, **params})
+
+
+class Client:
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        subprotocols: Sequence[str] = ("actioncable-v1-json", "actioncable-unsupported"),
+    ) -> Self:
+        """Open a socket without reading its first frame."""
+        socket = await connect(
+            url,
+            additional_headers=headers,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            max_size=None,
+            ping_interval=None,
+        )
+        return cls(socket)
+
+    @classmethod
+    async def welcomed(cls, url: str, **options: Any) -> Self:
+        client = await cls.open(url, **options)
+        assert await client.next() == {"type": "welcome"}
+        return client
+
+    async def send(self, **command: object) -> None:
+        await self.socket.send(json.dumps(command))
+
+    async def next(self, *, pings: bool = False, within: float = DUE) -> Frame:
+        """The next frame, without pings unless they are asked for."""
+        async with asyncio.timeout(within):
+            while True:
+                frame: Frame = json.loads(await self.socket.recv())
+                if pings or frame.get("type") != "ping":
+                    return frame
+
+    async def nothing(self, seconds: float = QUIET) -> None:
+        """Assert that no frame but pings comes."""
+        try:
+            frame = await self.next(within=seconds)
+        except TimeoutError:
+            return
+        raise AssertionError(f"unexpected frame {frame}")
+
+    async def closed(self) -> int | None:
+        """Wait for the close; its code. Frames on the way but pings are an error."""
+        try:
+            frame = await self.next()
+        except ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else None
+        raise AssertionError(f"unexpected frame {frame}")
+
+    async def close(self) -> None:
+        await self.socket.close()
+
+    async def subscribe(self, identifier: str) -> None:
+        """Subscribe and read the confirmation."""
+        await self.send(command="subscribe", identifier=identifier)
+        assert await self.next() == {"type": "confirm_subscription", "identifier": identifier}
+
+    async def perform(self, identifier: str, action: str | None = None, **data: object) -> None:
+        if action is not None:
+            data = {"action": action, **data}
+        await self.send(command="message", identifier=identifier, data=json.dumps(data))
+
+    async def message(self, identifier: str) -> Any:
+        """The next frame, which must be a message of this identifier; its content."""
+        frame = await self.next()
+        assert frame.keys() == {"identifier", "message"}, frame
+        assert frame["identifier"] == identifier
+        return frame["message"]

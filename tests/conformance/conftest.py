@@ -1,0 +1,86 @@
+"""Servers for the conformance tests: each kind is started once, with real Valkey behind it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sera.services.ports import unused
+from sera.services.valkey import ValkeyServer
+from tests.conformance.client import Client
+from tests.conformance.server import ROOT, CableServer, Kind
+
+Connect = Callable[..., Awaitable[Client]]
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A Valkey of our own: some tests end it, and nobody else's tests may notice."""
+    server = ValkeyServer(ROOT / ".data" / "test" / "conformance", unused(), durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def uvicorn(
+    tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer
+) -> Iterator[CableServer]:
+    yield from _serve("uvicorn", tmp_path_factory.mktemp("uvicorn"), valkey)
+
+
+@pytest.fixture(scope="session")
+def daphne(tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer) -> Iterator[CableServer]:
+    yield from _serve("daphne", tmp_path_factory.mktemp("daphne"), valkey)
+
+
+def _serve(kind: Kind, folder: Path, valkey: ValkeyServer) -> Iterator[CableServer]:
+    server = CableServer(kind, folder, layer="pubsub", redis_url=valkey.url)
+    yield server
+    server.terminate()
+
+
+@pytest.fixture(params=["uvicorn", "daphne"])
+def server(request: pytest.FixtureRequest) -> CableServer:
+    """The shared server of each kind in turn; both stay up in whatever order tests run."""
+    return cast(CableServer, request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def make_server(tmp_path: Path, valkey: ValkeyServer) -> Iterator[Callable[..., CableServer]]:
+    """Starts a server for one test: `make_server(kind, layer=…, cable={…})`."""
+    servers: list[CableServer] = []
+
+    def make(kind: Kind, *, layer: str = "pubsub", **options: Any) -> CableServer:
+        folder = tmp_path / str(len(servers))
+        folder.mkdir()
+        servers.append(CableServer(kind, folder, layer=layer, redis_url=valkey.url, **options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.terminate()
+
+
+@pytest.fixture
+async def connect(server: CableServer) -> AsyncIterator[Connect]:
+    """Opens welcomed sockets to the shared server and closes them after the test."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(query: str = "", **options: Any) -> Client:
+            client = await Client.welcomed(server.url + query, **options)
+            stack.push_async_callback(client.close)
+            return client
+
+        yield open_
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses: the servers are shared."""
+    return uuid.uuid4().hex
