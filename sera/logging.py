@@ -49,5 +49,6 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
             # Both say "GET / 200" for each request; one access log is enough.
             "django.server": {"level": "WARNING", "propagate": True, "handlers": []},
             "daphne": {"level": "WARNING"},
+            "httpx": {"level": "WARNING"},
         },
     }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.core.cache import caches
 from django.core.management import call_command
@@ -18,12 +19,11 @@ from django.db import connection
 from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
-from tenants.context import company_scope
 from tests.live import WebServer
 from tests.world import PASSWORD, Persona, create_persona
 
 # What tests with real servers may write to, in both companies.
-WRITTEN_TABLES = "tracking_fix, tracking_position, dispatch_phonesession, django_session"
+WRITTEN_TABLES = ("tracking_fix", "tracking_position", "dispatch_phonesession", "django_session")
 
 
 @pytest.fixture(scope="session")
@@ -65,14 +65,15 @@ def _empty_cache() -> Iterator[None]:
 
 
 @pytest.fixture
-def committed(acme: Persona, globex: Persona, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def committed(database_url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Real commits, seen by other processes; both companies' new rows are deleted after."""
     with django_db_blocker.unblock():
         yield
-        for persona in (acme, globex):
-            with company_scope(persona.schema), connection.cursor() as cursor:
-                cursor.execute(f"TRUNCATE {WRITTEN_TABLES}")
-        connection.close()
+    with psycopg.connect(database_url) as database:
+        for schema in _personas:
+            database.execute(
+                "TRUNCATE " + ", ".join(f"{schema}.{table}" for table in WRITTEN_TABLES)
+            )
 
 
 @pytest.fixture
