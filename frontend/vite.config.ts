@@ -21,7 +21,6 @@ export default defineConfig({
     },
   },
   test: {
-    environment: 'happy-dom',
     include: ['tests/**/*.test.ts'],
   },
 })

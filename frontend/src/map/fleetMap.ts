@@ -1,5 +1,4 @@
 import 'maplibre-gl/dist/maplibre-gl.css'
-import type { Feature, FeatureCollection } from 'geojson'
 import {
   type GeoJSONSource,
   Map as MapLibre,
@@ -9,14 +8,15 @@ import {
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?url'
 import type { Fleet } from '../live/fleet'
 import { type Pose, wrapLon } from '../live/motion'
-import { type Trail, trailLines } from '../live/trail'
-import { accuracyCircle } from './accuracy'
+import type { Trail } from '../live/trail'
 import { boundsOf } from './bounds'
 import { Callout, type CalloutText } from './callout'
 import { addControls } from './controls'
 import { loadBadgeFont, provideImages } from './images'
-import { addLayers, BADGES, FLEET, SELECTED, TRAIL } from './layers'
+import { addLayers, BADGES, FLEET } from './layers'
 import { type Marker, Markers } from './markers'
+import { Pacer } from './pacer'
+import { collection, SelectedView } from './selectedView'
 
 setWorkerUrl(workerUrl)
 
@@ -25,13 +25,6 @@ const FIT_MAX_ZOOM = 16
 const FOCUS_ZOOM = 16
 /** Pixels round a click in which a marker counts as hit: a fingertip is 44 px wide. */
 const HIT_RADIUS = 14
-/** Each frame of many moving markers costs the worker more, so it gets fewer of them. */
-const FRAME_INTERVALS = [
-  { upTo: 100, milliseconds: 0 },
-  { upTo: 1000, milliseconds: 50 },
-  { upTo: Number.POSITIVE_INFINITY, milliseconds: 125 },
-]
-
 export interface FleetMapOptions {
   container: HTMLElement
   styleUrl: string
@@ -51,13 +44,17 @@ export class FleetMap {
   readonly #selectedCallout: Callout
   readonly #hoverCallout: Callout
   readonly #reducedMotion = window.matchMedia('(prefers-reduced-motion: reduce)')
+  readonly #font = loadBadgeFont()
+  /** How many styles were asked for: the number names the latest. */
+  #styles = 0
+  #styleArrived = false
   #layersReady = false
   #styleFailed = false
   #selected: number | null = null
   #hovered: number | null = null
-  #trail: Trail = []
   #frame: number | null = null
-  #lastFrame = 0
+  readonly #selectedView: SelectedView
+  readonly #pacer = new Pacer()
   #drawing = false
   #movedByUser = false
   #fitted = false
@@ -79,6 +76,7 @@ export class FleetMap {
     this.map.keyboard.disableRotation()
     addControls(this.map, options.attribution)
     provideImages(this.map)
+    this.#selectedView = new SelectedView(this.map)
     this.#selectedCallout = new Callout(this.map)
     this.#hoverCallout = new Callout(this.map)
     this.#listen()
@@ -86,32 +84,36 @@ export class FleetMap {
 
   #listen(): void {
     const { map } = this
-    map.on('style.load', () => void this.#install())
+    map.on('style.load', () => {
+      this.#styleArrived = true
+      void this.#install()
+    })
     map.on('error', ({ error, ...event }) => {
       console.warn('The map reports:', error.message)
       const sourceFailed = 'sourceId' in event && !('tile' in event)
-      if (!map.isStyleLoaded() && !this.#layersReady) this.#useBlankStyle()
+      if (!this.#styleArrived) this.#useBlankStyle()
       else if (sourceFailed) this.options.onStyleFailed()
     })
-    for (const gesture of ['dragstart', 'wheel', 'boxzoomstart', 'dblclick'] as const) {
-      map.on(gesture, () => {
-        this.#movedByUser = true
-      })
-    }
+    map.on('movestart', ({ originalEvent }) => {
+      // Our own moves have no such event.
+      if (originalEvent) this.#movedByUser = true
+    })
     map.on('click', (event) => this.options.onSelect(this.#hit(event.point)))
     map.on('mousemove', (event) => this.#hover(this.#hit(event.point)))
     map.on('mouseout', () => this.#hover(null))
   }
 
   async #install(): Promise<void> {
-    await loadBadgeFont()
-    if (this.map.getSource(FLEET)) return
+    const style = this.#styles
+    await this.#font
+    // Another style may have been asked for meanwhile, or the map be gone.
+    if (style !== this.#styles) return
     addLayers(this.map)
     this.#layersReady = true
     this.#source(FLEET).setData(collection(this.#markers.features()))
     this.#highlight(this.#selected, true)
-    this.#drawTrail()
-    this.#drawSelected()
+    this.#selectedView.draw(this.#selectedMarker())
+    this.#animate()
   }
 
   #source(id: string): GeoJSONSource {
@@ -121,14 +123,18 @@ export class FleetMap {
   #useBlankStyle(): void {
     if (this.#styleFailed) return
     this.#styleFailed = true
-    this.map.setStyle(BLANK_STYLE)
+    this.#styles += 1
+    this.map.setStyle(BLANK_STYLE, { diff: false })
     this.options.onStyleFailed()
   }
 
   /** Shows another style, for example the dark one, or the same one after it failed. */
   setStyle(url: string): void {
     this.#styleFailed = false
+    this.#styleArrived = false
+    this.#styles += 1
     this.#layersReady = false
+    this.#drawing = false
     this.map.setStyle(url, { diff: false })
   }
 
@@ -142,9 +148,10 @@ export class FleetMap {
     })
     if (diff !== null && this.#layersReady) {
       this.#source(FLEET).updateData(diff)
-      this.#highlight(this.#selected, true)
+      if (whole) this.#highlight(this.#selected, true)
     }
-    this.#drawSelected()
+    if (this.#layersReady) this.#selectedView.follow(this.#selectedMarker())
+    if (this.#markers.gliding === 0) this.#placeCallouts()
     this.#animate()
     if (!this.#fitted && !this.#movedByUser && this.#selected === null) {
       this.#fitted = this.fitAll(false)
@@ -152,7 +159,7 @@ export class FleetMap {
   }
 
   #animate(): void {
-    if (this.#frame !== null || this.#markers.gliding === 0) return
+    if (this.#frame !== null || !this.#unsettled()) return
     this.#frame = requestAnimationFrame((time) => {
       this.#frame = null
       this.#step(time)
@@ -160,20 +167,22 @@ export class FleetMap {
     })
   }
 
+  #unsettled(): boolean {
+    return this.#layersReady && (this.#markers.gliding > 0 || this.#drawing)
+  }
+
+  /** One frame: waits until the last one is on screen, then draws the next. */
   #step(time: number): void {
-    const count = this.#markers.gliding
-    const pace = FRAME_INTERVALS.find(({ upTo }) => count <= upTo)?.milliseconds ?? 0
-    if (this.#drawing || time - this.#lastFrame < pace || !this.#layersReady) return
-    this.#lastFrame = time
+    this.#pacer.frame(time)
+    if (this.#drawing) {
+      if (!this.map.isSourceLoaded(FLEET)) return
+      this.#drawing = false
+      this.#placeCallouts()
+    }
+    if (this.#markers.gliding === 0 || !this.#pacer.due(time, this.#markers.gliding)) return
     this.#drawing = true
-    const drawn = this.#source(FLEET).updateData(this.#markers.advance(time))
-    // A style change may drop the source while its worker still draws: the next frame goes on.
-    drawn
-      .catch(() => undefined)
-      .finally(() => {
-        this.#drawing = false
-      })
-    this.#drawSelected()
+    this.#source(FLEET).updateData(this.#markers.advance(time))
+    this.#selectedView.follow(this.#selectedMarker())
   }
 
   select(id: number | null): void {
@@ -184,6 +193,7 @@ export class FleetMap {
     this.#highlight(id, true)
     this.setTrail([])
     this.#hover(null)
+    this.#placeCallouts()
   }
 
   #highlight(id: number | null, selected: boolean): void {
@@ -193,52 +203,17 @@ export class FleetMap {
 
   /** Shows the recent way of the selected technician. */
   setTrail(trail: Trail): void {
-    this.#trail = trail
-    this.#drawTrail()
-    this.#drawSelected()
-  }
-
-  #drawTrail(): void {
-    if (!this.#layersReady) return
-    const color = this.#selectedMarker()?.technician.color ?? ''
-    // The last fix is left to the head, which ends where the marker is drawn right now.
-    const { driven, gaps } = trailLines(this.#shownTrail().slice(0, -1))
-    this.#source(TRAIL).setData(
-      collection([
-        ...lines(driven, { kind: 'driven', color }),
-        ...lines(gaps, { kind: 'gap', color }),
-      ]),
-    )
-  }
-
-  /** The trail up to the marker's own fix: history may already know later ones. */
-  #shownTrail(): Trail {
-    const until = this.#selectedMarker()?.position.recordedAt ?? 0
-    return (this.#trail.at(-1)?.recordedAt ?? 0) <= until
-      ? this.#trail
-      : this.#trail.filter(({ recordedAt }) => recordedAt <= until)
+    this.#selectedView.setTrail(trail)
+    if (this.#layersReady) this.#selectedView.draw(this.#selectedMarker())
   }
 
   #selectedMarker(): Marker | undefined {
     return this.#selected === null ? undefined : this.#markers.get(this.#selected)
   }
 
-  #drawSelected(): void {
-    const marker = this.#selectedMarker()
+  #placeCallouts(): void {
     this.#callout(this.#selectedCallout, this.#selected)
     this.#callout(this.#hoverCallout, this.#hovered)
-    if (!this.#layersReady) return
-    const features: Feature[] = []
-    if (marker) {
-      const { pose, position, technician } = marker
-      const properties = { color: technician.color }
-      if (position.accuracy !== null && position.accuracy > 0) {
-        const circle = accuracyCircle(pose.lon, pose.lat, position.accuracy)
-        features.push({ type: 'Feature', geometry: circle, properties })
-      }
-      features.push(...lines(trailHead(this.#shownTrail(), pose), properties))
-    }
-    this.#source(SELECTED).setData(collection(features))
   }
 
   #callout(callout: Callout, id: number | null): void {
@@ -312,38 +287,11 @@ export class FleetMap {
   }
 
   destroy(): void {
+    this.#styles += 1
     if (this.#frame !== null) cancelAnimationFrame(this.#frame)
     this.map.remove()
   }
 }
 
-const BLANK_STYLE: StyleSpecification = {
-  version: 8,
-  sources: {},
-  layers: [{ id: 'ground', type: 'background', paint: { 'background-color': '#e4e9ed' } }],
-}
-
-function collection(features: Feature[]): FeatureCollection {
-  return { type: 'FeatureCollection', features }
-}
-
-function lines(ways: [number, number][][], properties: Record<string, string>): Feature[] {
-  return ways.map((coordinates) => ({
-    type: 'Feature',
-    geometry: { type: 'LineString', coordinates },
-    properties,
-  }))
-}
-
-/** From the last fix but one to where the marker is drawn, unless a gap lies between. */
-function trailHead(trail: Trail, pose: Pose): [number, number][][] {
-  const end = trail.slice(-2)
-  const [from] = end
-  if (end.length < 2 || from === undefined || trailLines(end).gaps.length > 0) return []
-  return [
-    [
-      [from.lon, from.lat],
-      [pose.lon, pose.lat],
-    ],
-  ]
-}
+/** No ground of its own: the page's shows through, in either theme. */
+const BLANK_STYLE: StyleSpecification = { version: 8, sources: {}, layers: [] }

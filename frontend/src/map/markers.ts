@@ -37,9 +37,7 @@ function poseOf(position: Position): Pose {
 
 function lookOf(technician: Technician, position: Position, fresh: Freshness): Look {
   const moving =
-    position.heading !== null &&
-    (position.speed ?? 0) >= MOVING_MPS &&
-    (fresh === 'live' || fresh === 'delayed')
+    fresh === 'live' && position.heading !== null && (position.speed ?? 0) >= MOVING_MPS
   return {
     badge: badgeImage(technician.color, technician.initials, fresh),
     arrow: moving ? arrowImage(technician.color) : '',
