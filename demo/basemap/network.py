@@ -26,6 +26,8 @@ SPEEDS: dict[str, int] = {
     "living_street": 20,
 }
 FORBIDDEN = {"private", "no"}
+# In degrees: about 55 m north to south and, at these latitudes, 27 m east to west.
+LONGEST_SEGMENT = 5e-4
 
 Node = tuple[float, float]
 
@@ -72,7 +74,9 @@ def _ways(extract: Extract) -> Iterator[Way]:
         private = element.get("access") in FORBIDDEN
         if geometry.geom_type != "LineString" or underground(element) or private:
             continue
-        nodes = tuple((round(y, 6), round(x, 6)) for x, y in geometry.coords)
+        # Long straight streets get nodes in between, so that a van can stop at any house.
+        dense = geometry.segmentize(LONGEST_SEGMENT)
+        nodes = tuple((round(y, 6), round(x, 6)) for x, y in dense.coords)
         oneway = element.get("oneway")
         if oneway == "-1":
             nodes = nodes[::-1]

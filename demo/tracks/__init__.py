@@ -1,0 +1,1 @@
+"""Sample GPX tracks, simulated by ``demo.tracks.make``."""
