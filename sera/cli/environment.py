@@ -31,6 +31,9 @@ def tool_environment() -> dict[str, str]:
         "npm_config_fund": "false",
         "npm_config_audit": "false",
     }
+    if not (Path.home() / ".rustup").exists():
+        # pip asks `rustc` for its version, and rustup's would make that folder to answer.
+        caches["RUSTUP_HOME"] = str(CACHE / "rustup")
     return {**os.environ, **caches, **quiet, "PYTHONUNBUFFERED": "1"}
 
 

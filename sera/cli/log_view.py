@@ -15,7 +15,8 @@ LINES_AT_ONCE = 10
 # What is read of a log at once.
 _CHUNK_BYTES = 256 * 1024
 
-_IMPORTANT = re.compile(r"\b(warning|error|critical|fatal|traceback)\b", re.IGNORECASE)
+_IMPORTANT = re.compile(r"\b(warning|error|critical|fatal)\b", re.IGNORECASE)
+# Of a traceback only its last line; the log has the rest.
 _LAST_OF_TRACEBACK = re.compile(r"^[\w.]+(Error|Exception|Refused|Exit)\b")
 
 

@@ -246,7 +246,7 @@ def test_only_lines_about_trouble_reach_the_screen(
         ("INFO: Uvicorn running", False),
         ("GET /errors/ 200", False),
         ("WARNING: low disk", True),
-        ("Traceback (most recent call last):", True),
+        ("Traceback (most recent call last):", False),
         ("psycopg.OperationalError: gone", True),
     ],
 )
