@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import Any
 
 import structlog
 
 from tenants.context import schema_or_none
+
+
+_TOKEN = re.compile(r"\b(jid=)[^&\s\"']+")
+
+
+class WithoutTokens(logging.Filter):
+    """Takes access tokens out of a record's arguments."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                _TOKEN.sub(r"\1…", value) if isinstance(value, str) else value
+                for value in record.args
+            )
+        return True
 
 
 def _add_company(
@@ -27,7 +44,10 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=False)
+        # The default formatter prints local variables, and with them people's passwords.
+        else structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     return {
         "version": 1,
@@ -43,6 +63,7 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"without_tokens": {"()": WithoutTokens}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "default"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -50,5 +71,8 @@ def logging_config(*, level: str, style: str) -> dict[str, Any]:
             "django.server": {"level": "WARNING", "propagate": True, "handlers": []},
             "daphne": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            # Sockets show their token in the address, which both loggers write.
+            "uvicorn.access": {"filters": ["without_tokens"]},
+            "uvicorn.error": {"filters": ["without_tokens"]},
         },
     }
