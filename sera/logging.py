@@ -10,7 +10,6 @@ import structlog
 
 from tenants.context import schema_or_none
 
-
 _TOKEN = re.compile(r"\b(jid=)[^&\s\"']+")
 
 
