@@ -26,7 +26,8 @@ export class MapFeed {
   #channel: Channel | null = null
   #lastHeard: number | null = null
   #lastResync = Number.NEGATIVE_INFINITY
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #deadline: ReturnType<typeof setTimeout> | undefined
+  #retry: ReturnType<typeof setTimeout> | undefined
 
   constructor(
     url: string,
@@ -59,12 +60,14 @@ export class MapFeed {
 
   /** Tries to reconnect at once instead of waiting for the next attempt. */
   retryNow(): void {
-    if (this.#connection.status === 'refused') this.#cable.connect().catch(() => undefined)
+    if (this.#cable.state === 'closed') this.#cable.connect().catch(() => undefined)
     else this.#cable.monitor?.reconnectNow()
+    if (this.#channel === null) this.#subscribeIn(0)
   }
 
   stop(): void {
-    clearTimeout(this.#timer)
+    clearTimeout(this.#deadline)
+    clearTimeout(this.#retry)
     this.#channel?.disconnect()
     this.#cable.disconnect()
   }
@@ -73,7 +76,8 @@ export class MapFeed {
     const channel = new MapChannel()
     this.#channel = channel
     channel.on('connect', () => {
-      this.#schedule(() => this.#resubscribe(), SNAPSHOT_DEADLINE_MS)
+      clearTimeout(this.#deadline)
+      this.#deadline = setTimeout(() => this.#resubscribe(), SNAPSHOT_DEADLINE_MS)
     })
     channel.on('message', (message) => {
       if (channel === this.#channel) this.#receive(message)
@@ -86,7 +90,7 @@ export class MapFeed {
         this.#move({ type: 'closed', reason: 'rejected' })
       } else {
         this.#move({ type: 'lost', asOf: this.#lastHeard })
-        this.#schedule(() => this.#subscribe(), reconnectDelay(0))
+        this.#subscribeIn(reconnectDelay(0))
       }
     })
     this.#cable.subscribe(channel)
@@ -96,7 +100,13 @@ export class MapFeed {
     const previous = this.#channel
     this.#channel = null
     previous?.disconnect()
-    this.#subscribe()
+    // In one go the client would take both back and send neither.
+    this.#subscribeIn(0)
+  }
+
+  #subscribeIn(milliseconds: number): void {
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => this.#subscribe(), milliseconds)
   }
 
   /** Asks for a new snapshot, because the stream names someone whom the last one did not. */
@@ -112,7 +122,7 @@ export class MapFeed {
       if (message === null) return
       this.clock.observe(message.serverTime)
       if (message.type === 'snapshot') {
-        clearTimeout(this.#timer)
+        clearTimeout(this.#deadline)
         this.events.snapshot(message)
         this.#move({ type: 'snapshot' })
       } else if (this.#connection.status === 'live') {
@@ -124,13 +134,8 @@ export class MapFeed {
     }
   }
 
-  #schedule(action: () => void, delay: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(action, delay)
-  }
-
   #move(event: Parameters<typeof nextConnection>[1]): void {
-    if (event.type !== 'snapshot') clearTimeout(this.#timer)
+    if (event.type !== 'snapshot') clearTimeout(this.#deadline)
     this.#connection = nextConnection(this.#connection, event)
     this.events.connection(this.#connection)
   }
