@@ -107,4 +107,12 @@ def next_redis_database(url: AnyUrl) -> str:
     return urlunsplit(parts._replace(path=f"/{int(number) + 1}"))
 
 
-env = read_env()
+def _read_or_exit() -> Env:
+    try:
+        return read_env()
+    except ConfigurationError as error:
+        # Whichever program imports this, its user sees the lines above and no traceback.
+        raise SystemExit(str(error)) from None
+
+
+env = _read_or_exit()

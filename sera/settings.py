@@ -257,9 +257,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 _FRONTEND_DIST = ROOT / "frontend" / "dist"
 STATICFILES_DIRS = [_FRONTEND_DIST] if _FRONTEND_DIST.exists() else []
-DJANGO_VITE = {
-    "default": {"dev_mode": False, "manifest_path": _FRONTEND_DIST / "manifest.json"}
-}
+DJANGO_VITE = {"default": {"dev_mode": False, "manifest_path": _FRONTEND_DIST / "manifest.json"}}
 # Files come from the finders; a deployment that ran `collectstatic` has STATIC_ROOT as well.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
