@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from sera.cli import interrupts
 
@@ -29,12 +30,12 @@ class CommandError(Exception):
 
 def say(text: str = "") -> None:
     """Print a line at once."""
-    print(text, flush=True)
+    _print(f"{text}\n", sys.stdout)
 
 
 def warn(text: str) -> None:
     """Print a line to standard error at once."""
-    print(text, file=sys.stderr, flush=True)
+    _print(f"{text}\n", sys.stderr)
 
 
 def run_step(
@@ -113,6 +114,13 @@ def tail(path: Path, lines: int) -> str:
     return "\n".join(f"  | {line}" for line in last)
 
 
+def _print(text: str, stream: TextIO) -> None:
+    # The terminal may have been closed; what we started must be stopped all the same.
+    with contextlib.suppress(OSError):
+        stream.write(text)
+        stream.flush()
+
+
 class _ProgressLine:
     """`title … 12 s`, rewritten in place on a terminal."""
 
@@ -120,7 +128,7 @@ class _ProgressLine:
         self._title = title
         self._start = self._shown = time.monotonic()
         self._terminal = sys.stdout.isatty()
-        print(f"{title} …", end="" if self._terminal else "\n", flush=True)
+        _print(f"{title} …" + ("" if self._terminal else "\n"), sys.stdout)
 
     def tick(self) -> None:
         now = time.monotonic()
@@ -128,13 +136,9 @@ class _ProgressLine:
             return
         self._shown = now
         elapsed = f"{self._title} … {now - self._start:.0f} s"
-        print(f"\r{elapsed}" if self._terminal else elapsed, end="", flush=True)
-        if not self._terminal:
-            print(flush=True)
+        _print(f"\r{elapsed}" if self._terminal else f"{elapsed}\n", sys.stdout)
 
     def end(self, outcome: str) -> None:
         start = "\r" if self._terminal else ""
-        print(
-            f"{start}{self._title} … {outcome} in {time.monotonic() - self._start:.1f} s",
-            flush=True,
-        )
+        elapsed = f"{time.monotonic() - self._start:.1f} s"
+        _print(f"{start}{self._title} … {outcome} in {elapsed}\n", sys.stdout)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import socket
@@ -208,6 +210,26 @@ def test_an_interrupted_step_takes_its_children_along(
     assert interrupted.value.exit_status == 128 + 15
     grandchild = int(log.read_text())
     until(lambda: not is_alive(grandchild))
+
+
+class ClosedTerminal(io.StringIO):
+    """What standard output is after SIGHUP."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_after_its_terminal_was_closed_everything_is_still_stopped(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = (sys.executable, "-c", STUBBORN)
+    child = supervisor.start(Program(name="worker", command=command, stop_seconds=0.1))
+    until(lambda: child.log.read_text().endswith("\n"))
+    monkeypatch.setattr(sys, "stdout", ClosedTerminal())
+    monkeypatch.setattr(sys, "stderr", ClosedTerminal())
+    console.say("Stopping …")
+    supervisor.stop_all()
+    assert child.process.returncode == -signal.SIGKILL
 
 
 def test_a_foreground_command_gets_sigterm_and_its_status_is_ours() -> None:
