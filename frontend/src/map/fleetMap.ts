@@ -150,7 +150,11 @@ export class FleetMap {
       this.#source(FLEET).updateData(diff)
       if (whole) this.#highlight(this.#selected, true)
     }
-    if (this.#layersReady) this.#selectedView.follow(this.#selectedMarker())
+    if (this.#layersReady) {
+      // A trail may be here before the first snapshot brings the marker that it belongs to.
+      if (whole) this.#selectedView.draw(this.#selectedMarker())
+      else this.#selectedView.follow(this.#selectedMarker())
+    }
     if (this.#markers.gliding === 0) this.#placeCallouts()
     this.#animate()
     if (!this.#fitted && !this.#movedByUser && this.#selected === null) {

@@ -6,8 +6,8 @@ const INTERVALS = [
 ]
 /** A screen that takes longer than this for a frame is drawing at its limit. */
 const SLOW_FRAME_MS = 34
-/** On such a screen, two thirds of the time stay free for everything else. */
-const REST = 3
+/** On such a screen, half of the time stays free for everything else. */
+const REST = 2
 const SLOWEST_MS = 500
 /** A longer pause is not a slow frame but a time without frames. */
 const PAUSE_MS = 1000
