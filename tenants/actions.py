@@ -44,6 +44,20 @@ def create_company(
     return company_of(tenant)
 
 
+def update_company(*, tenant: Tenant) -> None:
+    """Store a company's changed name, zone or status; its schema never changes.
+
+    This process acts on it at once, others within TENANT_CACHE_SECONDS.
+
+    Raises:
+        ValidationError: a field is wrong.
+    """
+    with platform_scope():
+        tenant.full_clean()
+        tenant.save(update_fields=["name", "time_zone", "status"])
+    forget_hosts()
+
+
 class TemplateMissingError(RuntimeError):
     """There is no template schema to copy a company from."""
 

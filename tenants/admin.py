@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from tenants.actions import create_company
+from tenants.actions import create_company, update_company
 from tenants.models import StaffUser, Tenant
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class TenantAdmin(StaffModelAdmin):
         change: bool,  # noqa: FBT001
     ) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            update_company(tenant=obj)
             return
         company = create_company(schema=obj.schema_name, name=obj.name, time_zone=obj.time_zone)
         obj.pk, obj._state.adding = Tenant.objects.get(pk=company.id).pk, False

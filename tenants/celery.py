@@ -16,6 +16,7 @@ from tenant_schemas_celery.app import CeleryApp
 from tenant_schemas_celery.task import TenantTask
 
 from tenants.context import NoCompanyError, company_scope, platform_scope, schema_or_none
+from tenants.queries import is_in_service
 
 SCHEMA_HEADER = "_schema_name"
 
@@ -52,6 +53,13 @@ class CompanyTask(TenantTask):
         schema = self._schema_of_request()
         if not schema:
             raise NoCompanyError(f"task {self.name} came without a company and is refused")
+        # A company may be gone by now. Its schema's absence would leave `public` in the search
+        # path, where the staff's sessions are.
+        if not self.request.called_directly and not is_in_service(schema):
+            raise NoCompanyError(
+                f"task {self.name} came for {schema!r}, which is no company in service, "
+                "and is refused"
+            )
         with company_scope(schema):
             return self.run(*args, **kwargs)
 

@@ -64,7 +64,10 @@ class Tenant(TenantMixin):
         return self.name
 
     def clean(self) -> None:
-        validate_schema_name(self.schema_name)
+        try:
+            validate_schema_name(self.schema_name)
+        except ValidationError as error:
+            raise ValidationError({"schema_name": error.messages}) from None
 
 
 class Domain(DomainMixin):

@@ -91,6 +91,14 @@ def ready_schemas() -> list[str]:
         )
 
 
+def is_in_service(schema: object) -> bool:
+    """Whether `schema` is that of a company in service; anything else may come in a message."""
+    if not isinstance(schema, str):
+        return False
+    with platform_scope():
+        return Tenant.objects.filter(schema_name=schema, status=Tenant.Status.READY).exists()
+
+
 def company_of(tenant: Tenant) -> Company:
     return Company(
         id=str(tenant.id),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from tenants.console import read_password
 from tenants.context import platform_scope
 from tenants.models import StaffUser
 
@@ -22,10 +21,7 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="")
 
     def handle(self, *args: Any, email: str, name: str, **options: Any) -> None:
-        if sys.stdin.isatty():
-            password = getpass.getpass("Password: ")
-        else:
-            password = sys.stdin.readline().rstrip("\n")
+        password = read_password()
         with platform_scope():
             try:
                 validate_password(password)
