@@ -16,7 +16,6 @@ from tenant_schemas_celery.app import CeleryApp
 from tenant_schemas_celery.task import TenantTask
 
 from tenants.context import NoCompanyError, company_scope, platform_scope, schema_or_none
-from tenants.queries import is_in_service
 
 SCHEMA_HEADER = "_schema_name"
 
@@ -55,6 +54,8 @@ class CompanyTask(TenantTask):
             raise NoCompanyError(f"task {self.name} came without a company and is refused")
         # A company may be gone by now. Its schema's absence would leave `public` in the search
         # path, where the staff's sessions are.
+        from tenants.queries import is_in_service  # models, which a worker loads after this
+
         if not self.request.called_directly and not is_in_service(schema):
             raise NoCompanyError(
                 f"task {self.name} came for {schema!r}, which is no company in service, "
