@@ -148,7 +148,11 @@ _REDIS_CACHE = {
     "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
 }
 CACHES = {
-    "default": {**_REDIS_CACHE, "KEY_FUNCTION": "tenants.cache.company_key"},
+    "default": {
+        **_REDIS_CACHE,
+        "BACKEND": "tenants.cache.CompanyRedisCache",
+        "KEY_FUNCTION": "tenants.cache.company_key",
+    },
     "shared": {**_REDIS_CACHE, "KEY_FUNCTION": "tenants.cache.shared_key"},
 }
 

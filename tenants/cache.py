@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from django.core.cache.backends.redis import RedisCache
+
 from tenants.context import current_schema
+
+
+class CompanyRedisCache(RedisCache):
+    """Redis without `clear`, which would empty the database for every company at once."""
+
+    def clear(self) -> bool:
+        raise NotImplementedError("clear() would empty every company's cache; delete keys by name")
 
 
 def company_key(key: str, key_prefix: str, version: int) -> str:
