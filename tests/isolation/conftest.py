@@ -21,8 +21,8 @@ def suspended(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
         )
         Domain.objects.create(tenant=tenant, domain="initech.localhost")
         forget_hosts()
-        company = company_of(tenant)
-        yield company
+    yield company_of(tenant)
+    with django_db_blocker.unblock(), platform_scope():
         Domain.objects.filter(tenant=tenant).delete()
         Tenant.objects.filter(pk=tenant.pk)._raw_delete("default")  # there is no schema to drop
         forget_hosts()
