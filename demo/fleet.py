@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def crew(
     options: argparse.Namespace, companies: Sequence[Company], log: Callable[[str], None]
 ) -> list[Member]:
-    """One member per technician, each with its own randomness; ValueError for an unusable URL."""
+    """One member per technician who drives, each with its own randomness; ValueError for an unusable URL."""
     template = options.base_url_template
     if template is None:
         template = f"http://{{schema}}.{options.base_domain}:{options.port}"
@@ -56,6 +56,8 @@ def crew(
     for company in companies:
         site = Site.parse(company_url(template, company.schema))
         for technician in company.technicians:
+            if not technician.drives:
+                continue
             # Seeded by the person, so that one more technician does not change the others' day.
             seed = f"{options.seed}:{technician.email}" if options.seed is not None else None
             members.append(

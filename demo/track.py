@@ -117,7 +117,7 @@ def _times(
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise TrackError(
-                f"{path}: {missing[0]} has no time{more}; a file without any times "
+                f"{path}: {missing[0]} has no readable time{more}; a file without any times "
                 "can be replayed with --interval SECONDS"
             )
         return [_utc(time) for time, _ in times if time is not None]

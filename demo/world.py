@@ -21,12 +21,16 @@ JobKind = Literal["plumbing", "electrical", "heating"]
 
 @dataclass(frozen=True, slots=True)
 class Technician:
-    """One person with a phone; ``color`` is ``#rrggbb``, ``phone`` is E.164."""
+    """One person with a phone; ``color`` is ``#rrggbb``, ``phone`` is E.164.
+
+    The fleet drives whoever ``drives``; the others are for people who try the API themselves.
+    """
 
     name: str
     email: str
     color: str
     phone: str
+    drives: bool = True
 
     @property
     def initials(self) -> str:
@@ -87,6 +91,8 @@ class Company:
     center: tuple[float, float]
     bbox: tuple[float, float, float, float]
     zoom: float
+    owner: str
+    dispatcher: str
     technicians: tuple[Technician, ...]
     customers: tuple[Customer, ...]
     jobs: tuple[Job, ...]

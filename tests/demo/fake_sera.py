@@ -1,6 +1,7 @@
 """A small stand-in for Sera's API on loopback, with faults on request."""
 
 import asyncio
+import heapq
 import json
 import threading
 from dataclasses import dataclass, field
@@ -11,14 +12,17 @@ from typing import Any
 
 from demo.clock import Clock
 
+START = datetime(2026, 11, 23, 8, 0, 0, 123456, UTC)
+# Turns of the event loop after which no task has anything left to do but wait.
+TURNS = 25
+
 
 class FakeClock(Clock):
-    """Time that passes only by sleeping; remembers each sleep."""
+    """For one task: time passes only by its sleeping; remembers each sleep."""
 
-    def __init__(self, yield_seconds: float = 0.0) -> None:
-        self.time = datetime(2026, 11, 23, 8, 0, 0, 123456, UTC)
+    def __init__(self) -> None:
+        self.time = START
         self.sleeps: list[float] = []
-        self._yield_seconds = yield_seconds
 
     def now(self) -> datetime:
         return self.time
@@ -26,7 +30,43 @@ class FakeClock(Clock):
     async def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)
         self.time += timedelta(seconds=max(seconds, 0))
-        await asyncio.sleep(self._yield_seconds)
+        await asyncio.sleep(0)
+
+
+class SteppedClock(Clock):
+    """For several tasks: ``step`` goes on to the next end of a sleep, once nothing else is to do.
+
+    ``in_flight`` is raised while a request is on its way: time stands still until its answer, so
+    what happens does not depend on how fast the machine is.
+    """
+
+    def __init__(self) -> None:
+        self.time = START
+        self.in_flight = 0
+        self._sleepers: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self._count += 1
+        ended = asyncio.get_running_loop().create_future()
+        wake = self.time + timedelta(seconds=max(seconds, 0))
+        heapq.heappush(self._sleepers, (wake, self._count, ended))
+        await ended
+
+    async def step(self) -> None:
+        """Let all tasks run until they sleep, then end the sleep that is due first."""
+        quiet = 0
+        while quiet < TURNS:
+            await asyncio.sleep(0 if self.in_flight == 0 else 0.001)
+            quiet = quiet + 1 if self.in_flight == 0 else 0
+        if self._sleepers:
+            wake, _, ended = heapq.heappop(self._sleepers)
+            self.time = max(self.time, wake)
+            if not ended.done():
+                ended.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +85,9 @@ class FakeSera:
     """Use as a context manager; ``url`` is the company's address."""
 
     password: str = "demo-sera"
-    me: dict[str, Any] = field(default_factory=lambda: {"role": "technician", "technician": {}})
+    me: dict[str, Any] = field(
+        default_factory=lambda: {"role": "technician", "technician": {"id": 1}}
+    )
     jobs: list[dict[str, Any]] = field(default_factory=list)
     positions: list[dict[str, Any]] = field(default_factory=list)
     # Statuses (and headers) with which the next posts of fixes fail, before they are looked at.
@@ -64,6 +106,7 @@ class FakeSera:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet per answer, else each waits 40 ms for an acknowledgement
 
             def do_GET(self) -> None:
                 self._answer(None)

@@ -33,7 +33,13 @@ def company(request: pytest.FixtureRequest) -> Company:
 
 def test_the_two_companies_have_their_people_and_work() -> None:
     counted = {c.schema: (len(c.technicians), len(c.customers), len(c.jobs)) for c in load_world()}
-    assert counted == {"acme": (6, 12, 14), "globex": (5, 12, 12)}
+    assert counted == {"acme": (7, 12, 14), "globex": (6, 12, 12)}
+
+
+def test_one_technician_is_left_to_people_and_has_no_job(company: Company) -> None:
+    (spare,) = [technician for technician in company.technicians if not technician.drives]
+    assert spare.name == "Spare Phone"
+    assert spare.email not in {job.technician for job in company.jobs}
 
 
 def test_emails_follow_the_name_and_company(company: Company) -> None:
