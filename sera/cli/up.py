@@ -140,6 +140,8 @@ def summary(options: Namespace, domain: str) -> str:
                 for name in world.SCHEMAS
             ),
             f"    {'staff':<10} staff@sera.test",
+            f"    {'phones':<10} spare.phone@acme.test drives nowhere by itself: README says how "
+            "to be a phone",
         ]
     return "\n".join([*lines, "", f"  Logs are in {LOGS}", "  Ctrl-C stops everything.", ""])
 

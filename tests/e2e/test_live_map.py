@@ -142,7 +142,7 @@ def test_the_page_comes_back_by_itself_when_the_server_was_away(
 ) -> None:
     """The banner says so meanwhile; what happened meanwhile is on the map afterwards."""
     page = sign_in(acme)
-    page.wait_for_function("window.__sera.map?.loaded()")
+    page.wait_for_function("window.__sera.map?.getLayer('sera-badges')")
     page.context.set_offline(True)  # also ends open sockets
     expect(page.get_by_role("status").filter(has_text="econnecting")).to_be_visible(timeout=20_000)
     post_fix(server.phone_of(acme), 60.5320, 26.9320)

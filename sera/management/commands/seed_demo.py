@@ -50,11 +50,12 @@ class Command(BaseCommand):
 
 
 def _add_people(company: world.Company) -> None:
-    for role in (User.Role.OWNER, User.Role.DISPATCHER):
+    people = {User.Role.OWNER: company.owner, User.Role.DISPATCHER: company.dispatcher}
+    for role, name in people.items():
         create_user(
             email=f"{role.value}@{company.schema}.test",
             password=world.PASSWORD,
-            name=f"{company.name} {role.label.lower()}",
+            name=name,
             role=role,
         )
     for person in company.technicians:
