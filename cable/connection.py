@@ -112,7 +112,8 @@ class Connection:
         writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
         try:
             if await self._authenticate(authenticate):
-                self._hub.attach(self)
+                await self._hub.attach(self)
+                self.push(protocol.welcome())
                 self._commands.start()
             await self._read()
             if not self.closing:
@@ -145,7 +146,6 @@ class Connection:
             logger.exception("authenticate failed; the socket is closed")
             self._close(None, code=INTERNAL_ERROR)
             return False
-        self.push(protocol.welcome())
         return True
 
     def _watch_expiry(self, identity: Identity) -> None:

@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 from cable import envelope, protocol
 from cable.conf import CableSettings, get_settings
 from cable.envelope import Event
+from cable.errors import StreamUnavailable
 from cable.layer import ChannelLayer, find_layer
 from cable.membership import Memberships
-from cable.streams import check_stream, group_name
+from cable.streams import CONTROL_GROUP, check_stream, group_name
 from cable.subscription import Subscription
 from cable.ticker import Ticker
 
@@ -83,11 +84,18 @@ class Hub:
         """The UNIX time."""
         return time.time()
 
-    def attach(self, connection: Connection) -> None:
-        """Serve an authenticated socket: pings, and commands to its user."""
-        self._memberships.start()
+    async def attach(self, connection: Connection) -> None:
+        """Serve an authenticated socket: pings, and commands to its user.
+
+        On return this process hears those commands, unless the layer is down.
+        """
         self.connections.add(connection)
         self._empty.clear()
+        self._memberships.start()
+        try:
+            await self._memberships.join(CONTROL_GROUP)
+        except StreamUnavailable as error:
+            logger.warning("%r is served without the channel layer: %s", connection, error)
         self._ticker.add(connection)
         if self.draining:
             connection.disconnect("server_restart", reconnect=True)

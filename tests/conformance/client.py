@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 #: A frame that is due comes within this (seconds).
 DUE = 5.0
 #: Nothing more comes within this (seconds).
-QUIET = 0.4
+QUIET = 0.25
 
 Frame = dict[str, Any]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -19,9 +21,18 @@ Connect = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """A Valkey of our own: some tests end it, and nobody else's tests may notice."""
-    server = ValkeyServer(ROOT / ".data" / "test" / "conformance", unused(), durable=False)
+def data_folder() -> Iterator[Path]:
+    """Servers' files: of this run alone, and in the clone, where a server's own user may enter."""
+    folder = ROOT / ".data" / "test" / f"conformance-{os.getpid()}"
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def valkey(data_folder: Path) -> Iterator[ValkeyServer]:
+    """A Valkey of our own, so that no other test's FLUSH is felt here."""
+    server = ValkeyServer(data_folder / "shared", unused(), durable=False)
     server.start()
     yield server
     server.stop()
@@ -59,7 +70,8 @@ def make_server(tmp_path: Path, valkey: ValkeyServer) -> Iterator[Callable[..., 
     def make(kind: Kind, *, layer: str = "pubsub", **options: Any) -> CableServer:
         folder = tmp_path / str(len(servers))
         folder.mkdir()
-        servers.append(CableServer(kind, folder, layer=layer, redis_url=valkey.url, **options))
+        options = {"redis_url": valkey.url, **options}
+        servers.append(CableServer(kind, folder, layer=layer, **options))
         return servers[-1]
 
     yield make

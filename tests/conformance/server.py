@@ -19,8 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 #: Shorter than the defaults, which a unit test holds below what clients wait for.
-SUBSCRIBE_TIMEOUT = AUTHENTICATE_TIMEOUT = 1.0
-_BOUNDS = {"subscribe_timeout": SUBSCRIBE_TIMEOUT, "authenticate_timeout": AUTHENTICATE_TIMEOUT}
+SUBSCRIBE_TIMEOUT = AUTHENTICATE_TIMEOUT = 0.8
+_BOUNDS = {
+    "subscribe_timeout": SUBSCRIBE_TIMEOUT,
+    "authenticate_timeout": AUTHENTICATE_TIMEOUT,
+    "close_timeout": 1.5,
+}
 
 Kind = Literal["uvicorn", "daphne"]
 _APPLICATION = "tests.conformance.app.asgi:application"

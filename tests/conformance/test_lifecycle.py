@@ -49,7 +49,7 @@ async def test_drain_tells_all_sockets_to_reconnect_and_runs_every_callback(
         assert await client.closed() == 1000
     await drained
     assert sorted(event["id"] for event in server.events("ada")) == [0, 1, 2]
-    late = await Client.welcomed(server.url)
+    late = await Client.open(server.url)
     assert await late.next() == RESTART
     assert await late.closed() == 1000
 
@@ -64,7 +64,7 @@ async def test_sigterm_runs_every_callback(
         await client.subscribe(identifier("CounterChannel", id=number))
     # Daphne 4.2 fails in its shutdown hook while it keeps a request that just ended, and each
     # upgrade is one; it forgets them once a second. The second ping is later than that.
-    for _ in range(2):
+    for _ in range(2 if kind == "daphne" else 0):
         await clients[-1].next(pings=True)
     await asyncio.to_thread(server.terminate)
     assert sorted(event["id"] for event in server.events("ada")) == [0, 1, 2]
@@ -97,8 +97,8 @@ async def test_stalled_reader_is_disconnected_and_others_are_not_held_up(
         assert (await reader.message(name))["n"] == number
     log_line = f"<socket of stalled{unique}> reads too slowly; disconnected to reconnect"
     await wait_for(lambda: uvicorn.log.count(log_line) == 1)
-    # It never reads, so the close is given up on, and the callback runs all the same.
-    await wait_for(lambda: [event["id"] for event in uvicorn.events(f"stalled{unique}")] == [1])
+    # It never reads, so the close is given up on, and both callbacks run all the same.
+    await wait_for(lambda: len(uvicorn.events(f"stalled{unique}")) == 2)
     await reader.close()
     stalled.socket.transport.abort()
 

@@ -92,6 +92,9 @@ class StreamChannel(Channel):
         for stream in self.params.get("streams", []):
             await self.stream_from(stream)
 
+    async def unsubscribed(self) -> None:
+        record(event="unsubscribed", key=self.identity.key, channel=type(self).__name__)
+
     @action
     async def follow(self, data: dict[str, Any]) -> None:
         await self.stream_from(data["stream"])
