@@ -134,14 +134,19 @@ def test_the_map_message_names_the_company_and_the_position() -> None:
 
 
 def test_nothing_is_stored_when_a_statement_fails() -> None:
-    with patch("tracking.actions._move", side_effect=RuntimeError("broken")):
-        with pytest.raises(RuntimeError, match="broken"):
-            record_fixes(technician_id=1, fixes=[fix(0)])
+    with (
+        patch("tracking.actions._move", side_effect=RuntimeError("broken")),
+        pytest.raises(RuntimeError, match="broken"),
+    ):
+        record_fixes(technician_id=1, fixes=[fix(0)])
     assert Fix.objects.count() == 0
 
 
 def test_without_a_company_nothing_is_stored() -> None:
-    with platform_scope(), patch("tracking.actions._insert") as insert:
-        with pytest.raises(NoCompanyError):
-            record_fixes(technician_id=1, fixes=[fix(0)])
+    with (
+        platform_scope(),
+        patch("tracking.actions._insert") as insert,
+        pytest.raises(NoCompanyError),
+    ):
+        record_fixes(technician_id=1, fixes=[fix(0)])
     assert insert.call_count == 0
