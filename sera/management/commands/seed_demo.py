@@ -40,8 +40,7 @@ class Command(BaseCommand):
                     schema=company.schema, name=company.name, time_zone=company.time_zone
                 )
             with company_scope(company.schema), transaction.atomic():
-                if not User.objects.exists():
-                    _add_people(company)
+                _add_people(company)
                 made = _add_todays_jobs(company)
             if not exists or made:
                 self.stdout.write(
@@ -50,30 +49,34 @@ class Command(BaseCommand):
 
 
 def _add_people(company: world.Company) -> None:
-    people = {User.Role.OWNER: company.owner, User.Role.DISPATCHER: company.dispatcher}
-    for role, name in people.items():
-        create_user(
-            email=f"{role.value}@{company.schema}.test",
-            password=world.PASSWORD,
-            name=name,
-            role=role,
-        )
+    """Create the users, technicians and customers that are not there yet."""
+    emails = set(User.objects.values_list("email", flat=True))
+    names = set(Customer.objects.values_list("name", flat=True))
+    for role, name in (
+        (User.Role.OWNER, company.owner),
+        (User.Role.DISPATCHER, company.dispatcher),
+    ):
+        email = f"{role.value}@{company.schema}.test"
+        if email not in emails:
+            create_user(email=email, password=world.PASSWORD, name=name, role=role)
     for person in company.technicians:
-        create_technician(
-            email=person.email,
-            password=world.PASSWORD,
-            name=person.name,
-            color=person.color,
-            phone=person.phone,
-        )
+        if person.email not in emails:
+            create_technician(
+                email=person.email,
+                password=world.PASSWORD,
+                name=person.name,
+                color=person.color,
+                phone=person.phone,
+            )
     for customer in company.customers:
-        create_customer(
-            name=customer.name,
-            phone=customer.phone,
-            address=customer.address,
-            lat=customer.lat,
-            lon=customer.lon,
-        )
+        if customer.name not in names:
+            create_customer(
+                name=customer.name,
+                phone=customer.phone,
+                address=customer.address,
+                lat=customer.lat,
+                lon=customer.lon,
+            )
 
 
 def _add_todays_jobs(company: world.Company) -> int:
