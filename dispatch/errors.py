@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from typing import Any
 
 import msgspec
@@ -28,11 +29,20 @@ class BadInputError(Exception):
         self.status = status
 
 
+# Bounds depth and width as well: a client may nest a thousand lists, or send one of a megabyte.
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = MAX_ECHO
+
+
 def echo(value: Any) -> Any:
-    """A value as it may stand in an answer: JSON, short, without NaN or infinity."""
+    """A value as it may stand in an answer: JSON, short, without NaN, infinity or half letters."""
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | float):
         return value
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return value
+    text = value if isinstance(value, str) else _short.repr(value)
+    text = text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
+    # JSON can name half of a surrogate pair, which has no form in UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import authenticate
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import exceptions, serializers
@@ -69,7 +70,9 @@ class TokenView(_Unauthenticated):
         try:
             count_attempt(email=given["email"], address=address)
         except TooManyAttemptsError as error:
-            raise exceptions.Throttled(detail=str(error), code="too_many_attempts") from None
+            throttled = exceptions.Throttled(detail=str(error), code="too_many_attempts")
+            throttled.wait = settings.SIGN_IN_WINDOW_SECONDS  # becomes Retry-After
+            raise throttled from None
         user = authenticate(request, username=given["email"], password=given["password"])
         if not isinstance(user, User):
             raise exceptions.NotAuthenticated(
