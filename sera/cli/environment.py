@@ -10,6 +10,10 @@ from pathlib import Path
 from sera.cli.console import CommandError
 from sera.cli.paths import CACHE, DATA, ROOT
 
+# Sockets that programs make among their temporary files may have a path of 107 characters at
+# most; this leaves them half. A clone that is deeper uses the system's folder.
+_LONGEST_TMPDIR = 54
+
 # Every cache that our tools would put under the home directory or /tmp.
 _CACHES = {
     "PIP_CACHE_DIR": "pip",
@@ -20,7 +24,7 @@ _CACHES = {
 
 
 def tool_environment() -> dict[str, str]:
-    """Return our environment with all caches moved into the clone.
+    """Return our environment with caches and temporary files moved into the clone.
 
     What the user set for pip and npm (indexes, proxies, certificates) stays in force.
     """
@@ -34,7 +38,15 @@ def tool_environment() -> dict[str, str]:
     if not (Path.home() / ".rustup").exists():
         # pip asks `rustc` for its version, and rustup's would make that folder to answer.
         caches["RUSTUP_HOME"] = str(CACHE / "rustup")
-    return {**os.environ, **caches, **quiet, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **caches, **temporary_files(), **quiet, "PYTHONUNBUFFERED": "1"}
+
+
+def temporary_files(folder: Path = DATA / "tmp") -> dict[str, str]:
+    """Return TMPDIR within the clone; nothing if the clone's path is too long for sockets."""
+    if len(str(folder)) > _LONGEST_TMPDIR:
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"TMPDIR": str(folder)}
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

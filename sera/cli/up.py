@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shutil
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from demo import world
 from sera.cli import interrupts, run_record
 from sera.cli.console import TAIL_LINES, CommandError, run_step, say, tail
 from sera.cli.embedded import running_services
-from sera.cli.environment import tool_environment, user_settings
+from sera.cli.environment import temporary_files, tool_environment, user_settings
 from sera.cli.frontend import ensure_built
 from sera.cli.locks import Busy, exclusive
 from sera.cli.log_view import LogView
@@ -55,13 +57,23 @@ def _up(options: Namespace) -> int:
     settings = user_settings()
     ensure_built()
     with running_services(settings) as variables:
-        env = {**tool_environment(), **variables}
+        env = {**tool_environment(), **variables, **_scratch_folder()}
         _manage("Migrating the database", "migrate_all", env)
         if options.demo:
             _manage("Preparing the demo's companies", "seed_demo", env)
         domain = settings.get("BASE_DOMAIN", "localhost")
         _serve(options, env, domain)
     return 0
+
+
+def _scratch_folder() -> dict[str, str]:
+    """Return TMPDIR for one run: Celery's killed children leave folders there."""
+    if "TMPDIR" not in temporary_files():
+        return {}
+    scratch = Path(temporary_files()["TMPDIR"]) / "up"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    return {"TMPDIR": str(scratch)}
 
 
 def _serve(options: Namespace, env: Mapping[str, str], domain: str) -> None:
@@ -95,6 +107,7 @@ def programs(options: Namespace, domain: str) -> list[Program]:
     """Return what `up` runs, in the order of starting; the web process first."""
     python = str(PYTHON)
     celery = (python, "-m", "celery", "-A", "sera.celery:app")
+    level = ("--loglevel", "INFO")
     schedule = DATA / "celerybeat-schedule"
     wanted = [
         Program(
@@ -111,12 +124,12 @@ def programs(options: Namespace, domain: str) -> list[Program]:
         ),
         Program(
             name="worker",
-            command=(*celery, "worker", "--pool", "prefork", "--concurrency", "1"),
+            command=(*celery, "worker", "--pool", "prefork", "--concurrency", "1", *level),
             stop_seconds=WORKER_STOP_SECONDS,
         ),
         Program(
             name="beat",
-            command=(*celery, "beat", "--schedule", str(schedule), "--pidfile", ""),
+            command=(*celery, "beat", "--schedule", str(schedule), "--pidfile", "", *level),
             stop_seconds=5,
         ),
     ]

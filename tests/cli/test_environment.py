@@ -9,7 +9,13 @@ import pytest
 
 from sera.cli.console import CommandError
 from sera.cli.embedded import psql_environment, servers
-from sera.cli.environment import read_dotenv, secret_key, settings, tool_environment
+from sera.cli.environment import (
+    read_dotenv,
+    secret_key,
+    settings,
+    temporary_files,
+    tool_environment,
+)
 from sera.cli.paths import DATA
 
 
@@ -85,6 +91,11 @@ def test_caches_stay_in_the_clone_and_the_persons_indexes_in_force(
     names = ("PIP_CACHE_DIR", "npm_config_cache", "NODE_COMPILE_CACHE", "XDG_CACHE_HOME")
     for name in names:
         assert Path(env[name]).is_relative_to(DATA / "cache")
+
+
+def test_a_deep_clone_keeps_sockets_among_the_systems_temporary_files() -> None:
+    deep = Path("/" + "d" * 60)
+    assert temporary_files(deep) == {}
 
 
 def test_psql_gets_the_url_without_showing_it() -> None:
