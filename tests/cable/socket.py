@@ -1,0 +1,74 @@
+"""A client's end of an ASGI WebSocket, without server and network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from cable import CableApplication
+
+DUE = 2.0
+
+
+class Socket:
+    """Runs the application in a task; a stalled socket's `send` waits, as uvicorn's does."""
+
+    def __init__(self, application: CableApplication, *, query: str = "") -> None:
+        self.to_application: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.to_application.put_nowait({"type": "websocket.connect"})
+        scope = {
+            "type": "websocket",
+            "path": "/cable",
+            "query_string": query.encode(),
+            "headers": [],
+            "subprotocols": ["actioncable-v1-json"],
+        }
+        self.task = asyncio.create_task(application(scope, self.to_application.get, self._send))
+
+    async def _send(self, event: dict[str, Any]) -> None:
+        await self.writable.wait()
+        if event["type"] == "websocket.close":
+            self.to_application.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        if event["type"] != "websocket.accept":
+            self.sent.put_nowait(event)
+
+    async def event(self) -> dict[str, Any]:
+        async with asyncio.timeout(DUE):
+            return await self.sent.get()
+
+    async def next(self) -> Any:
+        """The next frame but pings; the close is the number of its code."""
+        while True:
+            event = await self.event()
+            if event["type"] == "websocket.close":
+                return event["code"]
+            frame = json.loads(event["text"])
+            if frame.get("type") != "ping":
+                return frame
+
+    def command(self, command: str, identifier: str, **rest: object) -> None:
+        text = json.dumps({"command": command, "identifier": identifier, **rest})
+        self.to_application.put_nowait({"type": "websocket.receive", "text": text})
+
+    def perform(self, identifier: str, action: str, **data: object) -> None:
+        self.command("message", identifier, data=json.dumps({"action": action, **data}))
+
+    async def subscribe(self, identifier: str) -> None:
+        self.command("subscribe", identifier)
+        assert await self.next() == {"type": "confirm_subscription", "identifier": identifier}
+
+    async def message(self, identifier: str) -> Any:
+        frame = await self.next()
+        assert frame["identifier"] == identifier, frame
+        return frame["message"]
+
+    async def leave(self) -> None:
+        """The peer closes; return when the application is done."""
+        self.writable.set()
+        self.to_application.put_nowait({"type": "websocket.disconnect", "code": 1001})
+        async with asyncio.timeout(DUE):
+            await asyncio.wait([self.task])
