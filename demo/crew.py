@@ -58,8 +58,8 @@ class Member:
         self._log = log
         self._quiet = quiet
         streets = load_streets(company.schema)
-        # The last of each company is the one who stays away long enough to turn grey.
-        far_away = technician is company.technicians[-1]
+        # The last driver of each company is the one who stays away long enough to turn grey.
+        far_away = technician == [other for other in company.technicians if other.drives][-1]
         self._rounds = Rounds(
             streets=streets,
             start=rng.randrange(len(streets.nodes)),

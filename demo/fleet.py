@@ -48,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
 def crew(
     options: argparse.Namespace, companies: Sequence[Company], log: Callable[[str], None]
 ) -> list[Member]:
-    """One member per technician who drives, each with its own randomness; ValueError for an unusable URL."""
+    """One member per technician who drives, each with its own randomness.
+
+    Raises ValueError for an unusable URL.
+    """
     template = options.base_url_template
     if template is None:
         template = f"http://{{schema}}.{options.base_domain}:{options.port}"

@@ -89,6 +89,7 @@ class FakeSera:
         default_factory=lambda: {"role": "technician", "technician": {"id": 1}}
     )
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    # Instead of the newest stored fix.
     positions: list[dict[str, Any]] = field(default_factory=list)
     # Statuses (and headers) with which the next posts of fixes fail, before they are looked at.
     faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -184,9 +185,13 @@ class FakeSera:
         pages = {
             "/api/v1/me/": self.me,
             "/api/v1/jobs/": {"results": self.jobs},
-            "/api/v1/positions/": {"results": self.positions},
+            "/api/v1/positions/": {"results": self.positions or self._latest()},
         }
         return 200, {}, pages[request.path]
+
+    def _latest(self) -> list[dict[str, Any]]:
+        newest = max((fix["recorded_at"] for fix in self.stored.values()), default=None)
+        return [] if newest is None else [{"technician_id": 1, "recorded_at": newest}]
 
     def _pair(self) -> dict[str, str]:
         self.issued += 1

@@ -173,6 +173,23 @@ async def test_without_signal_fixes_wait_and_then_go_as_a_batch(sera: FakeSera) 
     assert moments == sorted(moments)
 
 
+@pytest.mark.parametrize(("place", "least", "most"), [(0, 20, 71), (-1, 380, 481)])
+async def test_the_last_driver_of_a_company_stays_away_until_the_map_turns_grey(
+    sera: FakeSera, place: int, least: float, most: float
+) -> None:
+    drivers = [technician for technician in load_company("acme").technicians if technician.drives]
+    clock = SteppedClock()
+    signals: list[datetime] = []
+
+    def log(line: str) -> None:
+        if "signal" in line:
+            signals.append(clock.now())
+
+    person = member(sera, [], technician=drivers[place], clock=clock, log=log)
+    await work_until(person, lambda: len(signals) >= 2)
+    assert least <= (signals[1] - signals[0]).total_seconds() <= most
+
+
 async def test_a_technician_drives_on_while_the_server_is_away(sera: FakeSera) -> None:
     said: list[str] = []
     person = member(sera, said)
