@@ -20,7 +20,6 @@ from tests.conformance.server import CableServer
 
 CLIENTS = Path(__file__).parent / "clients"
 Name = Literal["anycable", "rails"]
-both = pytest.mark.parametrize("name", ["anycable", "rails"])
 
 
 class Driver:
@@ -97,6 +96,19 @@ async def start(node: str, server: CableServer) -> AsyncIterator[Start]:
         yield start_
 
 
+def both(
+    scenario: Callable[[Name, Start, CableServer, str], Awaitable[None]],
+) -> Callable[[Start, CableServer, str], Awaitable[None]]:
+    """Run a scenario with both clients at the same time: most of it is waiting."""
+
+    async def test(start: Start, server: CableServer, unique: str) -> None:
+        names: list[Name] = ["anycable", "rails"]
+        await asyncio.gather(*(scenario(name, start, server, unique + name) for name in names))
+
+    test.__name__ = scenario.__name__
+    return test
+
+
 def connected(*, reconnect: bool = False) -> dict[str, Any]:
     return {"event": "connected", "name": "a", "reconnect": reconnect}
 
@@ -129,7 +141,9 @@ async def test_subscribe_receive_perform_leave_and_come_again(
 
 
 @both
-async def test_state_comes_first_then_changes(name: Name, start: Start, unique: str) -> None:
+async def test_state_comes_first_then_changes(
+    name: Name, start: Start, server: CableServer, unique: str
+) -> None:
     driver = await start(name)
     await driver.subscribe("SnapshotChannel", stream=unique)
     changes = [message({"change": number}) for number in range(3)]
@@ -137,7 +151,7 @@ async def test_state_comes_first_then_changes(name: Name, start: Start, unique: 
 
 
 @both
-async def test_rejection(name: Name, start: Start, unique: str) -> None:
+async def test_rejection(name: Name, start: Start, server: CableServer, unique: str) -> None:
     driver = await start(name)
     await driver.subscribe("RejectChannel", stream=unique)
     await driver.expect({"event": "rejected", "name": "a"})
@@ -145,7 +159,7 @@ async def test_rejection(name: Name, start: Start, unique: str) -> None:
 
 @both
 async def test_slow_subscribe_is_confirmed_once_though_rails_repeats_it(
-    name: Name, start: Start
+    name: Name, start: Start, server: CableServer, unique: str
 ) -> None:
     driver = await start(name)
     await driver.subscribe("SlowChannel", seconds=0.6)
