@@ -10,10 +10,11 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.mixins import AccessMixin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.generic import TemplateView
 
+from dispatch.actions.sign_in import close_sockets
 from dispatch.attempts import TooManyAttemptsError, count_attempt, forget_attempts
 from dispatch.auth import current_user
 from tenants.middleware import require_company
@@ -50,7 +51,12 @@ class SignInView(LoginView):
 
 
 class SignOutView(LogoutView):
-    pass
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        user_id = request.user.pk  # None for nobody
+        response = super().post(request, *args, **kwargs)
+        if user_id is not None:
+            close_sockets(user_id=user_id)
+        return response
 
 
 class BoardView(AccessMixin, TemplateView):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 
 from cable import Channel, Connection, Identity, Scope, Unauthorized, is_same_origin
@@ -20,6 +21,7 @@ from dispatch.models import User
 from dispatch.tokens import TokenError, decode_token
 from tenants.context import bind_schema, run_in_tenant, run_on_platform
 from tenants.queries import Company, UnknownHostError, host_name, locate
+from tenants.streams import company_user_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -101,12 +103,14 @@ def _by_session(company: Company, session_key: str | None) -> CompanyIdentity:
     user: object = get_user(request)
     if not isinstance(user, User):
         raise Unauthorized
-    return _identity(company, user, expires_at=request.session.get_expiry_date().timestamp())
+    # `get_expiry_date()` counts from now, as if this visit renewed the session.
+    expires = Session.objects.values_list("expire_date", flat=True).get(pk=session_key)
+    return _identity(company, user, expires_at=expires.timestamp())
 
 
 def _identity(company: Company, user: User, *, expires_at: float) -> CompanyIdentity:
     return CompanyIdentity(
-        key=f"{company.schema}:{user.pk}",
+        key=company_user_key(company.schema, user.pk),
         expires_at=expires_at,
         company=company,
         user_id=user.pk,

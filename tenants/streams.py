@@ -16,3 +16,8 @@ def company_stream(schema: str, name: str) -> str:
     if not schema or schema == "public":
         raise NoCompanyError(f"stream {name!r} needs a company, not {schema!r}")
     return f"{schema}.{name}"
+
+
+def company_user_key(schema: str, user_id: int) -> str:
+    """The cable's name for one company's user; user ids repeat among companies."""
+    return f"{schema}:{user_id}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
@@ -12,9 +12,12 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
 
+from cable import disconnect_identity
 from dispatch.models import PhoneSession, Technician, User
 from dispatch.tokens import Claims, TokenError, decode_token, encode_token
+from tenants.context import current_schema
 from tenants.queries import Company
+from tenants.streams import company_user_key
 
 
 class TokenPair(msgspec.Struct, frozen=True):
@@ -60,15 +63,14 @@ def renew_phone(*, refresh: str, company: Company) -> TokenPair:
         grace = timedelta(seconds=settings.REFRESH_REUSE_SECONDS)
         if claims.jti == session.previous and now - session.rotated_at <= grace:
             return _pair(session, company)
-        session.revoked_at = now
-        session.save(update_fields=["revoked_at"])
+        _revoke(session, now)
     raise TokenError(
         "token_reused", "this refresh token was used before; the phone is signed out, sign in again"
     )
 
 
 def revoke_phone(*, refresh: str, company: Company) -> None:
-    """Sign one phone out, at once at every door that asks the database.
+    """Sign one phone out, at once at every door that asks the database, and on the cable.
 
     Raises:
         TokenError: the token is no good, or the phone is signed out already.
@@ -76,8 +78,21 @@ def revoke_phone(*, refresh: str, company: Company) -> None:
     claims = decode_token(refresh, kind="refresh", company=company)
     with transaction.atomic():
         session = _open_session(claims)
-        session.revoked_at = timezone.now()
-        session.save(update_fields=["revoked_at"])
+        _revoke(session, timezone.now())
+
+
+def close_sockets(*, user_id: int) -> None:
+    """Close every socket of the present company's user, after the transaction commits.
+
+    Their clients connect anew, and those that are signed out are refused then.
+    """
+    disconnect_identity(company_user_key(current_schema(), user_id))
+
+
+def _revoke(session: PhoneSession, now: datetime) -> None:
+    session.revoked_at = now
+    session.save(update_fields=["revoked_at"])
+    close_sockets(user_id=session.user_id)
 
 
 def _open_session(claims: Claims) -> PhoneSession:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -15,17 +15,22 @@ import httpx
 import pytest
 import redis
 from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 import dispatch.tokens
 from dispatch.tokens import encode_token
+from tenants.context import company_scope
 from tenants.queries import Company
 from tests.isolation.routes import CHANNELS
 from tests.live import WebServer, access_token, frames, subscribe
 from tests.world import PASSWORD, Persona
 
 UNAUTHORIZED = {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
+# Clients come back by themselves, so that the user's other phones and pages lose nothing.
+SIGNED_OUT = {"type": "disconnect", "reason": "remote", "reconnect": True}
 EXPIRED = {"type": "disconnect", "reason": "token_expired", "reconnect": False}
 
 
@@ -143,7 +148,11 @@ def test_a_cookie_opens_its_own_companys_socket_from_its_own_page_only(
 def test_a_session_that_was_ended_opens_no_socket(server: WebServer, acme: Persona) -> None:
     cookie = cookie_of(server, acme)
     own = origin(server, acme.host)
-    with server.client_of(acme) as client:
+    with (
+        server.cable_of(acme, Cookie=cookie, Origin=own) as open_before,
+        server.client_of(acme) as client,
+    ):
+        assert frames(open_before, 1)[0]["type"] == "welcome"
         page = client.get("/", headers={"Cookie": cookie})
         csrf = client.cookies["csrftoken"]
         assert page.status_code == 200
@@ -153,7 +162,20 @@ def test_a_session_that_was_ended_opens_no_socket(server: WebServer, acme: Perso
             headers={"Cookie": f"{cookie}; csrftoken={csrf}"},
         )
         assert response.status_code == 302
+        assert frames(open_before, 1) == [SIGNED_OUT]
     assert refused(server.cable_of(acme, Cookie=cookie, Origin=own)) == UNAUTHORIZED
+
+
+def test_a_socket_ends_with_its_session(server: WebServer, acme: Persona) -> None:
+    cookie = cookie_of(server, acme)
+    with company_scope(acme.schema):
+        soon = timezone.now() + timedelta(seconds=1)
+        assert Session.objects.update(expire_date=soon) == 1
+    own = origin(server, acme.host)
+    with server.cable_of(acme, Cookie=cookie, Origin=own) as socket:
+        assert frames(socket, 1)[0]["type"] == "welcome"
+        assert frames(socket, 1) == [EXPIRED]
+        assert timezone.now() >= soon
 
 
 def test_nobody_is_refused(server: WebServer, acme: Persona) -> None:
@@ -179,15 +201,25 @@ def test_an_expired_token_is_told_to_renew(server: WebServer, acme: Persona) -> 
     assert refused(server.cable_of(acme, token)) == EXPIRED
 
 
-def test_a_phone_that_was_signed_out_is_refused(server: WebServer, acme: Persona) -> None:
+def test_a_phone_that_was_signed_out_is_refused(
+    server: WebServer, acme: Persona, globex: Persona
+) -> None:
     with server.client_of(acme) as client:
         pair = client.post(
             "/api/v1/auth/token/", json={"email": acme.owner, "password": PASSWORD}
         ).json()
-        with server.cable_of(acme, pair["access"]) as socket:
-            assert frames(socket, 1)[0]["type"] == "welcome"
-        revoked = client.post("/api/v1/auth/token/revoke/", json={"refresh": pair["refresh"]})
-        assert revoked.status_code == 204
+        with (
+            server.cable_of(acme, pair["access"]) as open_before,
+            server.cable_of(globex, token_of(server, globex, globex.owner)) as namesake,
+        ):
+            assert frames(open_before, 1)[0]["type"] == "welcome"
+            assert frames(namesake, 1)[0]["type"] == "welcome"
+            revoked = client.post("/api/v1/auth/token/revoke/", json={"refresh": pair["refresh"]})
+            assert revoked.status_code == 204
+            assert frames(open_before, 1) == [SIGNED_OUT]
+            # The other company's user of the same id stays connected.
+            identifier = subscribe(namesake, "MapChannel")
+            assert frames(namesake, 1)[0]["identifier"] == identifier
     assert refused(server.cable_of(acme, pair["access"])) == UNAUTHORIZED
 
 
