@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from django.core.cache.backends.redis import RedisCache
 
 from tenants.context import current_schema
@@ -10,7 +12,7 @@ from tenants.context import current_schema
 class CompanyRedisCache(RedisCache):
     """Redis without `clear`, which would empty the database for every company at once."""
 
-    def clear(self) -> bool:
+    def clear(self) -> NoReturn:
         raise NotImplementedError("clear() would empty every company's cache; delete keys by name")
 
 

@@ -53,6 +53,17 @@ class MeSerializer(serializers.Serializer[Any]):
     company = CompanySerializer()
 
 
+class TooManyAttempts(exceptions.APIException):
+    """A 429 with Retry-After, which DRF takes from `wait`."""
+
+    status_code = 429
+    default_code = "too_many_attempts"
+
+    @property
+    def wait(self) -> int:
+        return settings.SIGN_IN_WINDOW_SECONDS
+
+
 class _Unauthenticated(APIView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -70,9 +81,7 @@ class TokenView(_Unauthenticated):
         try:
             count_attempt(email=given["email"], address=address)
         except TooManyAttemptsError as error:
-            throttled = exceptions.Throttled(detail=str(error), code="too_many_attempts")
-            throttled.wait = settings.SIGN_IN_WINDOW_SECONDS  # becomes Retry-After
-            raise throttled from None
+            raise TooManyAttempts(str(error)) from None
         user = authenticate(request, username=given["email"], password=given["password"])
         if not isinstance(user, User):
             raise exceptions.NotAuthenticated(
