@@ -10,8 +10,8 @@ from pathlib import Path
 from sera.cli import interrupts
 from sera.cli.console import CommandError, say
 from sera.cli.environment import tool_environment
-from sera.cli.frontend import Node, ensure_built
-from sera.cli.paths import DATA, FRONTEND, PYTHON, ROOT, VENV
+from sera.cli.frontend import Node, ensure_built, ensure_packages
+from sera.cli.paths import CABLE_CLIENTS, DATA, FRONTEND, PYTHON, ROOT, VENV
 from sera.cli.processes import run_foreground
 
 # mypy's Django plugin imports the settings; nobody connects to these.
@@ -27,7 +27,8 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 def test(options: Namespace) -> int:
     """Run everything that must pass; return 1 if anything failed."""
     node = ensure_built()
-    env = test_environment()
+    ensure_packages(node, CABLE_CLIENTS, "the cable's official clients")
+    env = {**test_environment(), "PATH": node.environment()["PATH"]}
     if find_browser(env) is None:
         say(
             "No Chromium was found, so the browser tests will be skipped. Install it (Debian: "

@@ -52,7 +52,7 @@ def ensure_built() -> Node:
     DATA.mkdir(exist_ok=True)
     with exclusive(DATA / "frontend.lock", wait=True):
         node = _host_node() or _wheel_node()
-        packages = _ensure_packages(node)
+        packages = ensure_packages(node, FRONTEND, "the front end's packages")
         sources = stamps.digest(source_files(FRONTEND), packages)
         stamp = FRONTEND / "node_modules" / ".sera-build.stamp"
         dist = FRONTEND / "dist"
@@ -90,18 +90,22 @@ def source_files(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _ensure_packages(node: Node) -> str:
-    """Run `npm ci` if the lock file changed; return the digest of what is installed."""
-    files = [FRONTEND / "package.json", FRONTEND / "package-lock.json"]
+def ensure_packages(node: Node, folder: Path, what: str) -> str:
+    """Run `npm ci` if the folder's lock file changed; return the digest of what is installed.
+
+    Raises:
+        CommandError: npm failed.
+    """
+    files = [folder / "package.json", folder / "package-lock.json"]
     value = stamps.digest(files, node.version)
-    stamp = FRONTEND / "node_modules" / ".sera.stamp"  # npm ci removes it with the folder
+    stamp = folder / "node_modules" / ".sera.stamp"  # npm ci removes it with the folder
     if not stamps.is_current(stamp, value):
         run_step(
-            "Installing the front end's packages",
+            f"Installing {what}",
             [*node.npm, "ci"],
             log=LOGS / "npm.log",
             env=node.environment(),
-            cwd=FRONTEND,
+            cwd=folder,
         )
         stamps.write(stamp, value)
     return value

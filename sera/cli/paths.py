@@ -11,3 +11,5 @@ CACHE = DATA / "cache"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 FRONTEND = ROOT / "frontend"
+# The npm packages of the cable's official clients, which the conformance tests drive.
+CABLE_CLIENTS = ROOT / "tests" / "conformance" / "clients"

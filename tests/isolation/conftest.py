@@ -12,7 +12,7 @@ from tenants.models import Domain, Tenant
 from tenants.queries import Company, company_of, forget_hosts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # elsewhere there are two companies
 def suspended(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Company]:
     """A suspended company, seen by other processes. Its doors are closed before any table."""
     with django_db_blocker.unblock(), platform_scope():
