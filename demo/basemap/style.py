@@ -218,10 +218,10 @@ def _street_names(palette: Palette) -> list[Json]:
             "paint": {"text-color": palette.arrow},
         },
         named("path-name", ("path", "pedestrian", "track"), 17, ((17, 10), (20, 13))),
-        named("minor-name", ("minor", "service"), 14.5, ((14.5, 9.5), (16, 11), (18, 13))),
+        named("minor-name", ("minor", "service"), 14.2, ((14.2, 9.5), (16, 11), (18, 13))),
         named(
             *("major-name", ("tertiary", "secondary", "primary", "motorway")),
-            *(14, ((14, 10.5), (18, 14))),
+            *(13, ((13, 9.5), (15, 11), (18, 14))),
         ),
     ]
 
