@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from urllib.parse import urlsplit
 
 from sera.cli import run_record
 from sera.cli.console import CommandError
@@ -44,11 +45,23 @@ def psql(options: Namespace) -> int:
 def replay(options: Namespace) -> int:
     """Post a recorded track to the running product as a phone would.
 
+    It goes to this folder's `./dev up`, on whatever port that serves, unless the arguments name
+    another place.
+
     Raises:
         CommandError: Sera does not run.
     """
-    asks_for_help = {"-h", "--help"} & set(options.arguments)
-    if not asks_for_help and not is_held(run_record.LOCK):
-        raise CommandError("Sera is not running; start it in another terminal: ./dev up")
-    command = [str(PYTHON), "-m", "demo.replay", *options.arguments]
+    arguments = list(options.arguments)
+    elsewhere = any(each.startswith(("--port", "--base-", "-h", "--help")) for each in arguments)
+    if not elsewhere:
+        arguments += ["--port", str(_port_of_running_up())]
+    command = [str(PYTHON), "-m", "demo.replay", *arguments]
     return run_foreground(command, env=tool_environment())
+
+
+def _port_of_running_up() -> int:
+    run = run_record.read() if is_held(run_record.LOCK) else None
+    port = urlsplit(run.address).port if run else None
+    if port is None:
+        raise CommandError("Sera is not running; start it in another terminal: ./dev up")
+    return port
