@@ -47,7 +47,7 @@ RIGHT = {
     "altitude": "a number of metres from -100,000 to 100,000, or null where unknown",
     "battery": "a number from 0 (empty) to 1 (full), or null where unknown",
     "charging": "true, false, or null where unknown",
-    "activity": "a text of at most 40 characters, or null where unknown",
+    "activity": "a text of at most 40 characters without NUL, or null where unknown",
     "mock": "true, false, or null where unknown",
 }
 # No phone with a position is older than GPS for civilians without its artificial error.
@@ -55,6 +55,7 @@ EARLIEST = datetime(2000, 5, 2, tzinfo=UTC)
 
 # msgspec tells the place of a mistake at the end of its message, and a missing field within it.
 _WRONG_FIELD = re.compile(r" - at `\$\.(?P<field>\w+)`$")
+_HALF_OF_A_PAIR = re.compile("[\ud800-\udfff]")
 _MISSING_FIELD = re.compile(r"^Object missing required field `(?P<field>\w+)`")
 
 
@@ -90,13 +91,13 @@ def read_fix(item: Any, *, now: datetime) -> FixForm:
     """
     if not isinstance(item, dict):
         raise BadInputError(FieldError("fix", echo(item), "must be a JSON object"))
-    not_finite = [
+    formless = [
         FieldError(name, echo(value), f"must be {RIGHT[name]}")
         for name, value in item.items()
-        if name in RIGHT and isinstance(value, float) and not math.isfinite(value)
+        if name in RIGHT and not _has_form(value)
     ]
-    if not_finite:
-        raise BadInputError(*not_finite)
+    if formless:
+        raise BadInputError(*formless)
     try:
         fix = msgspec.convert(item, FixForm)
     except msgspec.ValidationError as error:
@@ -112,6 +113,15 @@ def read_fix(item: Any, *, now: datetime) -> FixForm:
             )
         )
     return fix
+
+
+def _has_form(value: Any) -> bool:
+    """Whether PostgreSQL can hold it: not NaN, infinity, NUL, nor half of a surrogate pair."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return "\0" not in value and not _HALF_OF_A_PAIR.search(value)
+    return True
 
 
 def _field_error(text: str, item: dict[str, Any]) -> FieldError:

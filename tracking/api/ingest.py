@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from dispatch.auth import current_user
-from dispatch.errors import BadInputError, FieldError
+from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
 from tracking.actions import record_fixes
@@ -54,7 +53,10 @@ def _post_batch(technician: Technician, items: list[Any], now: datetime) -> Resp
     results: list[dict[str, Any]] = []
     for index, item in enumerate(items):
         given = item.get("id") if isinstance(item, dict) else None
-        result: dict[str, Any] = {"index": index, "id": given if isinstance(given, str) else None}
+        result: dict[str, Any] = {
+            "index": index,
+            "id": echo(given) if isinstance(given, str) else None,
+        }
         try:
             good.append((index, read_fix(item, now=now)))
         except BadInputError as error:
@@ -85,17 +87,14 @@ def _own_technician(user: User) -> Technician:
 
 def _read_body(request: Request) -> bytes:
     limit = settings.FIXES_MAX_BODY_BYTES
-    declared = request.META.get("CONTENT_LENGTH") or "0"
-    try:
-        too_big = int(declared) > limit
-        body = b"" if too_big else request._request.body
-    except (ValueError, RequestDataTooBig):
-        too_big, body = True, b""
-    if too_big or len(body) > limit:
-        raise BadInputError(
-            FieldError(
-                "body", f"{declared} bytes", f"may be at most {limit} bytes; send several batches"
-            ),
-            status=413,
-        )
-    return body
+    # One byte past the limit tells a larger body, whatever its Content-Length said or did not say.
+    body: bytes = request._request.read(limit + 1)
+    if len(body) <= limit:
+        return body
+    declared = request.META.get("CONTENT_LENGTH") or f"more than {limit}"
+    raise BadInputError(
+        FieldError(
+            "body", f"{declared} bytes", f"may be at most {limit} bytes; send several batches"
+        ),
+        status=413,
+    )
