@@ -68,8 +68,11 @@ def _cursor(request: Request) -> FixesAfter | None:
         return None
     try:
         moment, _, number = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
-        return FixesAfter(recorded_at=datetime.fromisoformat(moment), id=uuid.UUID(number))
+        after = FixesAfter(recorded_at=datetime.fromisoformat(moment), id=uuid.UUID(number))
     except ValueError:
+        after = None
+    if after is None or after.recorded_at.tzinfo is None:
         raise BadInputError(
             FieldError("after", echo(text), "must be the `next` of the page before")
-        ) from None
+        )
+    return after

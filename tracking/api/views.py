@@ -38,7 +38,12 @@ class FixesView(APIView):
             many=False,
         ),
         responses={
-            200: BatchResultSerializer,
+            200: PolymorphicProxySerializer(
+                component_name="FixOrFixesResult",
+                serializers=[FixResultSerializer, BatchResultSerializer],
+                resource_type_field_name=None,
+                many=False,
+            ),
             201: FixResultSerializer,
             400: ERRORS,
             413: ERRORS,
