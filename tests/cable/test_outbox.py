@@ -27,7 +27,7 @@ class Wire:
         self.overflows += 1
 
     @property
-    def texts(self) -> list[str]:
+    def texts(self) -> list[Any]:
         return [event.get("text", event.get("code")) for event in self.events]
 
 

@@ -9,6 +9,7 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,9 +136,13 @@ async def test_subscribe_receive_perform_leave_and_come_again(
         if name == "anycable":
             await driver.expect({"event": "closed", "name": "a"})
         # Nothing acknowledges an unsubscribe: the test waits for the channel's callback.
-        await wait_for(lambda expected=round_ + 1: len(server.events(unique)) == expected)
+        await wait_for(partial(_left, server, unique, times=round_ + 1))
         server.post("broadcast", stream=unique, message={"n": 2})
         await driver.nothing()
+
+
+def _left(server: CableServer, key: str, *, times: int) -> bool:
+    return len(server.events(key)) == times
 
 
 @both
