@@ -17,6 +17,7 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.test.client import ClientHandler
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.live import WebServer
@@ -56,6 +57,23 @@ def acme(django_db_setup: None) -> Persona:
 @pytest.fixture(scope="session")
 def globex(django_db_setup: None) -> Persona:
     return _personas["globex"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_middleware_chain() -> Iterator[None]:
+    """All Django clients share one: WhiteNoise looks at every static file when it is made."""
+    load = ClientHandler.load_middleware
+    chains: list[Any] = []
+
+    def load_once(self: ClientHandler, is_async: bool = False) -> None:
+        if not chains:
+            load(self, is_async)
+            chains.append(self._middleware_chain)
+        self._middleware_chain = chains[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "load_middleware", load_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
