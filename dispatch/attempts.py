@@ -7,6 +7,8 @@ import hashlib
 from django.conf import settings
 from django.core.cache import cache
 
+EVERYWHERE = "*"
+
 
 class TooManyAttemptsError(Exception):
     """Sign-in for this address from this place is closed for a while."""
@@ -22,21 +24,26 @@ def count_attempt(*, email: str, address: str) -> None:
     """Count one attempt before the password is looked at. `address` is the network address.
 
     Raises:
-        TooManyAttemptsError: SIGN_IN_ATTEMPTS within SIGN_IN_WINDOW_SECONDS are used up.
+        TooManyAttemptsError: SIGN_IN_ATTEMPTS from this address, or SIGN_IN_ATTEMPTS_EVERYWHERE
+            from all together, are used up within SIGN_IN_WINDOW_SECONDS.
     """
-    key = _key(email, address)
-    cache.add(key, 0, timeout=settings.SIGN_IN_WINDOW_SECONDS)
-    try:
-        attempts = cache.incr(key)
-    except ValueError:  # the window ended between the two calls
-        return
-    if attempts > settings.SIGN_IN_ATTEMPTS:
+    here = _count(_key(email, address))
+    everywhere = _count(_key(email, EVERYWHERE))
+    if here > settings.SIGN_IN_ATTEMPTS or everywhere > settings.SIGN_IN_ATTEMPTS_EVERYWHERE:
         raise TooManyAttemptsError
 
 
 def forget_attempts(*, email: str, address: str) -> None:
     """Start anew after a sign-in that went well."""
     cache.delete(_key(email, address))
+
+
+def _count(key: str) -> int:
+    cache.add(key, 0, timeout=settings.SIGN_IN_WINDOW_SECONDS)
+    try:
+        return int(cache.incr(key))
+    except ValueError:  # the window ended between the two calls
+        return 1
 
 
 def _key(email: str, address: str) -> str:

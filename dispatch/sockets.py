@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 
@@ -21,6 +20,7 @@ from dispatch.models import User
 from dispatch.tokens import TokenError, decode_token
 from tenants.context import bind_schema, run_in_tenant, run_on_platform
 from tenants.queries import Company, UnknownHostError, host_name, locate
+from tenants.sessions import SessionStore
 from tenants.streams import company_user_key
 
 if TYPE_CHECKING:

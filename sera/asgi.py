@@ -8,12 +8,14 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sera.settings")
-http = get_asgi_application()  # before anything that imports models
+django_http = get_asgi_application()  # before anything that imports models
 
 from channels.routing import ProtocolTypeRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 from cable import CableApplication  # noqa: E402
 from dispatch.sockets import around_command, authenticate  # noqa: E402
+from sera.body_limit import BodyLimit  # noqa: E402
 from tracking.channels import MapChannel  # noqa: E402
 
 cable = CableApplication(
@@ -32,4 +34,5 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.close"})
 
 
+http = BodyLimit(django_http, max_bytes=settings.MAX_BODY_BYTES)
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})

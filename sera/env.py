@@ -63,6 +63,13 @@ class Env(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("REDIS_URL")
+    @classmethod
+    def _numbered_database(cls, value: AnyUrl) -> AnyUrl:
+        if not (value.path or "").strip("/").isdigit() and (value.path or "/") != "/":
+            raise ValueError("must end with the number of a database, such as /0")
+        return value
+
     @field_validator("LOG_LEVEL")
     @classmethod
     def _known_level(cls, value: str) -> str:
@@ -99,10 +106,6 @@ def next_redis_database(url: AnyUrl) -> str:
     The cache has a database of its own, so that emptying it cannot empty Celery's queues.
     """
     number = (url.path or "").strip("/") or "0"
-    if not number.isdigit():
-        raise ConfigurationError(
-            f"  REDIS_URL: must end with the number of a database, such as /0, not {url.path!r}"
-        )
     parts = urlsplit(str(url))
     return urlunsplit(parts._replace(path=f"/{int(number) + 1}"))
 

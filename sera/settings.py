@@ -199,6 +199,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+SESSION_ENGINE = "tenants.sessions"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.SECURE_COOKIES
@@ -234,12 +235,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
 }
-# Sign-in attempts for one e-mail address from one network address.
+# Sign-in attempts for one e-mail address, from one network address and from all of them. The
+# second is larger, so that a stranger cannot lock somebody out by a few guesses.
 SIGN_IN_ATTEMPTS = 10
+SIGN_IN_ATTEMPTS_EVERYWHERE = 100
 SIGN_IN_WINDOW_SECONDS = 300
 
+# --- Requests. 1,000 fixes of the native form are about 300 kB.
+MAX_BODY_BYTES = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
 # --- Positions
-FIXES_MAX_BODY_BYTES = 1024 * 1024  # 1,000 fixes of the native form are about 300 kB
 FIXES_MAX_ITEMS = 1000
 # Phones' clocks run a little ahead. Past this, a fix is history but not the live position.
 FIX_LIVE_AHEAD_SECONDS = 120
@@ -250,7 +256,6 @@ FIXES_PAGE_SIZE = 1000
 JOBS_PAGE_SIZE = 500
 # Age of the last fix at which a position stops being called live (seconds, server's clock).
 FRESHNESS_SECONDS = {"delayed": 60, "stale": 300, "lost": 1800}
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- Pages, files, language
 MAP_STYLE_URL = env.MAP_STYLE_URL or "/static/basemap/style.json"

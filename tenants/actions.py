@@ -36,7 +36,7 @@ def create_company(
         if not schema_exists(settings.TEMPLATE_SCHEMA):
             raise TemplateMissingError("run `manage.py migrate_all` before creating companies")
         tenant.save()
-        domain = Domain(tenant=tenant, domain=host or f"{schema}.{settings.BASE_DOMAIN}")
+        domain = Domain(tenant=tenant, domain=(host or f"{schema}.{settings.BASE_DOMAIN}").lower())
         domain.full_clean()
         domain.save()
         CloneSchema().clone_schema(settings.TEMPLATE_SCHEMA, schema, "DATA", set_connection=False)

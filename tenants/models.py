@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 import zoneinfo
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django_tenants.models import DomainMixin, TenantMixin
 
-# A schema is also a host name's first label, a group name's first part and a folder's name.
-SCHEMA_PATTERN = r"^[a-z][a-z0-9_]{1,30}$"
+# A schema is also a host name's first label (which has no underscore), the first part of a
+# stream's name and a folder's name.
+SCHEMA_PATTERN = r"^[a-z][a-z0-9]{1,30}$"
+# RFC 1123 §2.1, as far as a Host header can bring it.
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST_PATTERN = rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*"
 RESERVED_SCHEMAS = {"public", "template", "information_schema", "pg_catalog", "pg_toast"}
 
 
@@ -21,7 +27,7 @@ def validate_schema_name(value: str) -> None:
     """Raise ValidationError unless `value` can be a company's schema, host label and folder."""
     RegexValidator(
         SCHEMA_PATTERN,
-        f"{value!r} is not a schema name: use 2 to 31 of a–z, 0–9 and _, beginning with a letter.",
+        f"{value!r} is not a schema name: use 2 to 31 of a–z and 0–9, beginning with a letter.",
     )(value)
     if value in RESERVED_SCHEMAS or value.startswith("pg_"):
         raise ValidationError(f"{value!r} is reserved; choose another schema name.")
@@ -75,6 +81,14 @@ class Domain(DomainMixin):
 
     def __str__(self) -> str:
         return str(self.domain)
+
+    def clean(self) -> None:
+        if not re.fullmatch(HOST_PATTERN, self.domain):
+            raise ValidationError(
+                {"domain": f"{self.domain!r} is not a host name in lower case, without a port."}
+            )
+        if self.domain in settings.PUBLIC_HOSTS:
+            raise ValidationError({"domain": f"{self.domain!r} is the staff's own host."})
 
 
 class StaffManager(BaseUserManager["StaffUser"]):

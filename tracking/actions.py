@@ -44,6 +44,7 @@ _ARRAYS = ", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())
 _INSERT_FIXES = f"""
 INSERT INTO tracking_fix (technician_id, received_at, {_NAMES})
 SELECT %s, %s, {_NAMES} FROM unnest({_ARRAYS}) AS new ({_NAMES})
+ORDER BY id
 ON CONFLICT (technician_id, id) DO NOTHING
 RETURNING id
 """  # noqa: S608  names are constants of this module

@@ -83,8 +83,8 @@ def decode_body(body: bytes) -> Any:
         raise BadInputError(FieldError("body", None, "is nested too deeply")) from None
 
 
-def read_fix(item: Any, *, now: datetime) -> FixForm:
-    """Check one decoded item against the native form and the server's clock.
+def read_fix(item: Any, *, technician_id: int, now: datetime) -> FixForm:
+    """Check one decoded item against the native form, the token's technician and the clock.
 
     Raises:
         BadInputError: names the field, its value and what would be right.
@@ -95,11 +95,15 @@ def read_fix(item: Any, *, now: datetime) -> FixForm:
         FieldError(name, echo(value), f"must be {RIGHT[name]}")
         for name, value in item.items()
         if name in RIGHT and not _has_form(value)
+    ] + [
+        FieldError(name, echo(item[name]), f"must be {technician_id}, the token's, or absent")
+        for name in ("technician", "technician_id")
+        if item.get(name, technician_id) != technician_id
     ]
     if formless:
         raise BadInputError(*formless)
     try:
-        fix = msgspec.convert(item, FixForm)
+        fix = msgspec.convert({name: item[name] for name in RIGHT if name in item}, FixForm)
     except msgspec.ValidationError as error:
         raise BadInputError(_field_error(str(error), item)) from None
     latest = now + timedelta(seconds=settings.FIX_MAX_AHEAD_SECONDS)
@@ -112,7 +116,8 @@ def read_fix(item: Any, *, now: datetime) -> FixForm:
                 "a day from now; check the phone's clock",
             )
         )
-    return fix
+    # PostgreSQL refuses offsets from 16 hours on, which ISO 8601 allows.
+    return msgspec.structs.replace(fix, recorded_at=fix.recorded_at.astimezone(UTC))
 
 
 def _has_form(value: Any) -> bool:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404
 from psycopg_pool import PoolTimeout, TooManyRequests
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -30,9 +31,12 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
             )
         case exceptions.ValidationError():
             return Response({"errors": _flatten(error.detail, context)}, status=400)
-        case OperationalError() | PoolTimeout() | TooManyRequests():
+        case OperationalError() | PoolTimeout() | TooManyRequests() | RedisError():
             return Response(
-                {"detail": "the database cannot be reached; try again", "code": "unavailable"},
+                {
+                    "detail": "the server's database or cache cannot be reached; try again",
+                    "code": "unavailable",
+                },
                 status=503,
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )

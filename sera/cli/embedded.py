@@ -28,6 +28,10 @@ VALKEY_PORT = 16379
 _LOCK_SECONDS = 90.0
 _POLL_SECONDS = 0.05
 
+_WATCH_SECONDS = 1.0
+# Whatever ends a service this often is not mended by starting it again.
+MAX_REVIVALS = 5
+
 
 def servers(settings: Mapping[str, str]) -> dict[str, Server]:
     """Return the servers that the person does not bring along, by the variable they set."""
@@ -67,6 +71,44 @@ def running_services(settings: Mapping[str, str]) -> Iterator[dict[str, str]]:
         raise CommandError(str(error)) from None
     finally:
         os.close(users)
+
+
+class Watch:
+    """Starts an embedded service again that ended while `up` runs, as a killed program's parent."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._servers = servers(settings)
+        self._urls = {name: server.url for name, server in self._servers.items()}
+        self._revivals = 0
+        self._next = 0.0
+
+    def check(self) -> list[str]:
+        """Return the names of the services that were started again.
+
+        Raises:
+            CommandError: one does not come up again, or not at its address.
+        """
+        now = time.monotonic()
+        if now < self._next:
+            return []
+        self._next = now + _WATCH_SECONDS
+        revived = []
+        for name, server in self._servers.items():
+            if server.is_running():
+                continue
+            self._revivals += 1
+            if self._revivals > MAX_REVIVALS:
+                raise CommandError(
+                    f"{server.name} ended {MAX_REVIVALS + 1} times; see {server.log}"
+                )
+            try:
+                server.start()
+            except ServiceError as error:
+                raise CommandError(str(error)) from None
+            if server.url != self._urls[name]:
+                raise CommandError(f"{server.name} came back at another port; run ./dev up again")
+            revived.append(server.name)
+        return revived
 
 
 def stop_services() -> list[str]:

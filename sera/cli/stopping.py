@@ -22,7 +22,7 @@ DOWN_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 
 # What `reset` removes. Caches, logs and the secret key stay.
-_DATABASES = ("postgres", "valkey", "files", "celerybeat-schedule")
+_DATABASES = ("postgres", "valkey", "files", "celerybeat-schedule*")
 
 
 def down(_options: Namespace) -> int:
@@ -56,7 +56,7 @@ def reset(options: Namespace) -> int:
         CommandError: Sera is running, or nobody can be asked.
     """
     with _not_running():
-        found = [DATA / name for name in _DATABASES if (DATA / name).exists()]
+        found = [path for name in _DATABASES for path in sorted(DATA.glob(name))]
         if not found:
             say("There is nothing to delete")
             return 0

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from demo import world
 from sera.cli import interrupts, run_record
-from sera.cli.console import TAIL_LINES, CommandError, run_step, say, tail
-from sera.cli.embedded import running_services
+from sera.cli.console import TAIL_LINES, CommandError, run_step, say, tail, warn
+from sera.cli.embedded import Watch, running_services
 from sera.cli.environment import temporary_files, tool_environment, user_settings
 from sera.cli.frontend import ensure_built
 from sera.cli.locks import Busy, exclusive
@@ -62,7 +62,7 @@ def _up(options: Namespace) -> int:
         if options.demo:
             _manage("Preparing the demo's companies", "seed_demo", env)
         domain = settings.get("BASE_DOMAIN", "localhost")
-        _serve(options, env, domain)
+        _serve(options, env, domain, Watch(settings))
     return 0
 
 
@@ -76,7 +76,7 @@ def _scratch_folder() -> dict[str, str]:
     return {"TMPDIR": str(scratch)}
 
 
-def _serve(options: Namespace, env: Mapping[str, str], domain: str) -> None:
+def _serve(options: Namespace, env: Mapping[str, str], domain: str, watch: Watch) -> None:
     address = f"http://{domain}:{options.port}"
 
     def record(processes: Sequence[run_record.Process]) -> None:
@@ -94,6 +94,8 @@ def _serve(options: Namespace, env: Mapping[str, str], domain: str) -> None:
         while True:
             interrupts.check()
             supervisor.check()
+            for name in watch.check():
+                warn(f"{name} had ended; it runs again")
             for view in views:
                 view.show_new()
             time.sleep(_POLL_SECONDS)
@@ -117,6 +119,8 @@ def programs(options: Namespace, domain: str) -> list[Program]:
                 *("--host", options.host, "--port", str(options.port)),
                 # The implementation with write back-pressure. Compression would cost each
                 # socket more memory than everything else together.
+                # A header names the client's address only where a proxy of ours stands before it.
+                "--no-proxy-headers",
                 *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
                 *("--timeout-graceful-shutdown", str(WEB_STOP_SECONDS - 2)),
             ),

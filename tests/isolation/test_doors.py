@@ -111,9 +111,13 @@ def test_a_phone_names_no_other_technician(acme: Persona) -> None:
     response = with_token(acme).knock(
         "POST", "/api/v1/fixes/?technician=2", Route(Door.API, body=body), acme.host
     )
-    assert response.status_code == 201
+    assert response.status_code == 400
+    assert [(error["field"], error["value"]) for error in response.json()["errors"]] == [
+        ("technician", 2),
+        ("technician_id", 2),
+    ]
     with company_scope(acme.schema):
-        assert Fix.objects.get().technician_id == acme.technician_id
+        assert not Fix.objects.exists()
 
 
 # --- The staff's host

@@ -94,7 +94,7 @@ def test_no_company_table_lives_in_public() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    ["public", "template", "pg_temp", "Acme", "1st", "a", "a-b", "a.b", 'a"b', "x" * 32, ""],
+    ["public", "template", "pg_temp", "Acme", "1st", "a", "a-b", "a_b", "a.b", 'a"b', "x" * 32, ""],
 )
 @pytest.mark.usefixtures("acme")
 def test_a_schema_name_that_cannot_be_used_creates_nothing(schema: str) -> None:
@@ -104,6 +104,30 @@ def test_a_schema_name_that_cannot_be_used_creates_nothing(schema: str) -> None:
     assert "schema_name" in caught.value.message_dict or "__all__" in caught.value.message_dict
     assert Tenant.objects.count() == before
     assert not schema or schema in ("public", "template") or not schema_exists(schema)
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("not a host!!", "not a host name"),
+        ("a_b.example", "not a host name"),
+        ("x.example:80", "not a host name"),
+        ("localhost", "staff's own host"),
+    ],
+)
+@pytest.mark.usefixtures("acme")
+def test_a_host_that_could_never_answer_is_refused(host: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        create_company(schema="initech", name="Initech", host=host)
+    assert not schema_exists("initech")
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_new_company_answers_at_its_host() -> None:
+    create_company(schema="initech", name="Initech", host="Plumbers.Example.ORG")
+    assert locate("plumbers.example.org").schema == "initech"
+    create_company(schema="initech2", name="Initech 2")
+    assert Client(HTTP_HOST="initech2.localhost").get("/login/").status_code == 200
 
 
 @pytest.mark.usefixtures("acme")

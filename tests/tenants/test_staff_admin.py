@@ -50,8 +50,7 @@ def test_a_bad_name_is_told_at_its_field_and_creates_nothing(staff: Client) -> N
     form = answer.context["adminform"].form
     assert form.errors == {
         "schema_name": [
-            "'Bad-Name' is not a schema name: use 2 to 31 of a–z, 0–9 and _, beginning with a "
-            "letter."
+            "'Bad-Name' is not a schema name: use 2 to 31 of a–z and 0–9, beginning with a letter."
         ]
     }
     assert Tenant.objects.count() == before

@@ -32,7 +32,7 @@ def post_fixes(request: Request) -> Response:
     body = decode_body(_read_body(request))
     if isinstance(body, list):
         return _post_batch(technician, body, now)
-    fix = read_fix(body, now=now)
+    fix = read_fix(body, technician_id=technician.pk, now=now)
     (outcome,) = record_fixes(technician_id=technician.pk, fixes=[fix])
     return Response(
         {"id": str(fix.id), "status": outcome}, status=201 if outcome == "stored" else 200
@@ -58,7 +58,7 @@ def _post_batch(technician: Technician, items: list[Any], now: datetime) -> Resp
             "id": echo(given) if isinstance(given, str) else None,
         }
         try:
-            good.append((index, read_fix(item, now=now)))
+            good.append((index, read_fix(item, technician_id=technician.pk, now=now)))
         except BadInputError as error:
             result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
         results.append(result)
@@ -86,15 +86,13 @@ def _own_technician(user: User) -> Technician:
 
 
 def _read_body(request: Request) -> bytes:
-    limit = settings.FIXES_MAX_BODY_BYTES
+    limit = settings.MAX_BODY_BYTES
     # One byte past the limit tells a larger body, whatever its Content-Length said or did not say.
     body: bytes = request._request.read(limit + 1)
     if len(body) <= limit:
         return body
     declared = request.META.get("CONTENT_LENGTH") or f"more than {limit}"
     raise BadInputError(
-        FieldError(
-            "body", f"{declared} bytes", f"may be at most {limit} bytes; send several batches"
-        ),
+        FieldError("body", f"{declared} bytes", f"may be at most {limit} bytes"),
         status=413,
     )
