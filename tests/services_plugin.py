@@ -15,16 +15,19 @@ import pytest
 
 from sera.services.ports import unused
 from sera.services.postgres import PostgresServer
+from sera.services.process_tree import is_alive
 from sera.services.valkey import ValkeyServer
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / ".data" / "test" / f"run-{os.getpid()}"
+RUNS = ROOT / ".data" / "test"
+DATA = RUNS / f"run-{os.getpid()}"
 
 _running: list[PostgresServer | ValkeyServer] = []
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    _end_leftovers()
     os.environ["SECRET_KEY"] = secrets.token_urlsafe(48)
     os.environ["DATA_DIR"] = str(DATA)
     os.environ["DEBUG"] = "false"
@@ -40,6 +43,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     while _running:
         _running.pop().stop()
     shutil.rmtree(DATA, ignore_errors=True)
+
+
+def _end_leftovers() -> None:
+    """Stop what runs that were killed had left behind."""
+    for folder in RUNS.glob("run-*"):
+        if not is_alive(int(folder.name.removeprefix("run-"))):
+            for kind in (PostgresServer, ValkeyServer):
+                kind(folder / kind.name.lower(), 0, durable=False).stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(server: PostgresServer | ValkeyServer) -> str:
