@@ -49,8 +49,8 @@ def _end_leftovers() -> None:
     """Stop what runs that were killed had left behind."""
     for folder in RUNS.glob("run-*"):
         if not is_alive(int(folder.name.removeprefix("run-"))):
-            for kind in (PostgresServer, ValkeyServer):
-                kind(folder / kind.name.lower(), 0, durable=False).stop()
+            PostgresServer(folder / "postgres", 0, durable=False).stop()
+            ValkeyServer(folder / "valkey", 0, durable=False).stop()
             shutil.rmtree(folder, ignore_errors=True)
 
 
