@@ -23,6 +23,10 @@ _CACHES = {
 }
 
 
+# What sera.env asks of SECRET_KEY.
+_SHORTEST_KEY = 32
+
+
 def tool_environment() -> dict[str, str]:
     """Return our environment with caches and temporary files moved into the clone.
 
@@ -82,11 +86,19 @@ def user_settings() -> dict[str, str]:
 
 
 def secret_key(path: Path = DATA / "secret_key") -> str:
-    """Return the key that signs sessions and tokens of this clone, made at the first call."""
-    try:
-        return path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        pass
+    """Return the key that signs sessions and tokens of this clone, made at the first call.
+
+    Raises:
+        CommandError: the file is damaged.
+    """
+    if path.exists():
+        key = path.read_text(encoding="ascii", errors="replace")
+        if len(key) < _SHORTEST_KEY:
+            raise CommandError(
+                f"{path} is damaged: it holds {len(key)} characters, not {_SHORTEST_KEY} or more. "
+                "Delete it to get a new key; everybody then signs in again"
+            )
+        return key
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)

@@ -72,6 +72,13 @@ def test_a_service_that_the_person_brings_is_not_started(
     assert list(servers(given)) == started
 
 
+def test_a_damaged_secret_key_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    path.touch()
+    with pytest.raises(CommandError, match=f"{path} is damaged: it holds 0 characters"):
+        secret_key(path)
+
+
 def test_the_secret_key_is_made_once_and_only_ours_to_read(tmp_path: Path) -> None:
     path = tmp_path / "data" / "secret_key"
     key = secret_key(path)
