@@ -182,15 +182,16 @@ def test_an_expired_access_token_asks_to_be_renewed(tokens_of: Tokens, acme: Per
     assert renew(acme, pair["refresh"]).status_code == 200
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(-1, 200), (+1, 200), (+4, 401)])
+@pytest.mark.parametrize(("seconds", "status"), [(-30, 200), (30, 200), (90, 401)])
 def test_clocks_may_differ_a_little(
     seconds: int, status: int, tokens_of: Tokens, acme: Persona
 ) -> None:
-    """Two servers' clocks: the token ran out `seconds` ago by the one that reads it."""
+    """The token ran out `seconds` ago by the clock of the server that reads it."""
     issued = timezone.now().timestamp() - settings.ACCESS_TOKEN_SECONDS - seconds
     with patch.object(dispatch.tokens.time, "time", return_value=issued):
         pair = tokens_of(acme)
-    assert me(acme, pair["access"])[0] == status
+    with patch.object(dispatch.tokens, "CLOCK_LEEWAY_SECONDS", 60):
+        assert me(acme, pair["access"])[0] == status
 
 
 # --- Signing out

@@ -176,7 +176,10 @@ def test_a_company_user_does_not_sign_in_as_staff_nor_staff_as_a_user(acme: Pers
         at_acme = Client(HTTP_HOST=acme.host).post(
             "/api/v1/auth/token/", staff, content_type="application/json"
         )
+        form = {"username": "staff@sera.test", "password": PASSWORD}
+        at_acmes_page = Client(HTTP_HOST=acme.host).post("/login/", form)
     assert (at_staff.status_code, "sessionid" in at_staff.cookies) == (200, False)
+    assert (at_acmes_page.status_code, "sessionid" in at_acmes_page.cookies) == (200, False)
     assert (at_acme.status_code, code_of(at_acme)) == (401, "wrong_credentials")
 
 

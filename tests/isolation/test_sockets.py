@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from socket import create_connection
 from typing import Any
 from unittest.mock import patch
 
@@ -18,7 +19,8 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 import dispatch.tokens
 from dispatch.tokens import encode_token
@@ -229,10 +231,12 @@ def test_a_phone_that_was_signed_out_is_refused(
 def test_a_host_without_a_company_in_service_is_refused(
     host: str, server: WebServer, suspended: Company, acme: Persona
 ) -> None:
-    schema = host.partition(".")[0]
-    elsewhere = Persona(suspended, "", "", "", "", "") if schema == suspended.schema else acme
-    token = _token(elsewhere.company)
-    socket = server.cable_of(acme, token, Host=host)
+    company = suspended if host.startswith(suspended.schema) else acme.company
+    socket = connect(
+        f"ws://{host}:{server.port}/cable?jid={_token(company)}",
+        sock=create_connection(("127.0.0.1", server.port), timeout=10),
+        subprotocols=[Subprotocol("actioncable-v1-json")],
+    )
     assert refused(socket) == UNAUTHORIZED
 
 
