@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ def test_a_task_that_fails_leaves_its_company(acme: Persona) -> None:
 
 def _leave_sessions() -> None:
     """An expired session everywhere, for a lost task to delete."""
-    expired = timezone.now() - timezone.timedelta(days=1)
+    expired = timezone.now() - timedelta(days=1)
     Session.objects.create(session_key="left", session_data="", expire_date=expired)
     for schema in ("acme", "globex"):
         with company_scope(schema):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tenants.context import company_scope
-from tests.tracking.test_api_fixes import GOOD
+from tests.tracking.wrong_fixes import GOOD
 from tests.world import Persona
 from tracking.fixes import RIGHT
 from tracking.models import Fix

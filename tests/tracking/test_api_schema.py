@@ -13,7 +13,7 @@ from django.test import Client
 from drf_spectacular.validation import validate_schema
 
 from tests.isolation.routes import methods_of_product
-from tests.tracking.test_api_fixes import GOOD
+from tests.tracking.wrong_fixes import GOOD
 from tests.world import PASSWORD, Persona
 from tracking.fixes import FixForm
 
