@@ -16,7 +16,7 @@ from tests.world import Persona
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-# The bound is a second on a quiet machine; CI's two cores draw WebGL in software.
+# A marker is seen within milliseconds; CI's two cores draw WebGL in software, and time is no test.
 SEEN_MS = 10_000
 
 
