@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404
 from psycopg_pool import PoolTimeout, TooManyRequests
@@ -14,7 +14,6 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
-from dispatch.api.parsers import BodyTooLarge
 from dispatch.errors import BadInputError, echo
 
 # Seconds after which a client may try again when the database cannot be reached.
@@ -40,8 +39,6 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
                 status=503,
                 headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
             )
-        case RequestDataTooBig():
-            error = BodyTooLarge()
         case Http404():
             error = exceptions.NotFound(str(error) or None)
         case PermissionDenied():
