@@ -1,0 +1,87 @@
+"""The store that `CABLE["store"]` names: this process's memory, or Valkey for all processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from cable.store.memory import MemoryStore
+from cable.store.types import (
+    Entry,
+    Head,
+    HistoryOptions,
+    Log,
+    PresenceJoin,
+    Store,
+    StoreError,
+)
+
+__all__ = [
+    "Entry",
+    "Head",
+    "HistoryOptions",
+    "Log",
+    "PresenceJoin",
+    "Store",
+    "StoreError",
+    "get_store",
+]
+
+_store: Store | None = None
+_lock = threading.Lock()
+
+
+def get_store() -> Store:
+    """The store of this process.
+
+    Raises:
+        ImproperlyConfigured: CABLE["store"] is neither "memory" nor the URL of a server.
+    """
+    global _store
+    with _lock:
+        if _store is None:
+            _store = _make()
+        return _store
+
+
+def _make() -> Store:
+    # Imported late: `cable.conf` uses our types.
+    from cable.conf import get_settings
+
+    settings = get_settings()
+    if settings.store == "memory":
+        return MemoryStore()
+    from cable.store.valkey import ValkeyStore
+
+    try:
+        return ValkeyStore(
+            settings.store,
+            prefix=settings.store_prefix,
+            max_connections=settings.store_max_connections,
+            timeout=settings.layer_timeout,
+        )
+    except ValueError as error:
+        # The value is not shown: it may hold a password.
+        raise ImproperlyConfigured(
+            'CABLE["store"] must be "memory" or start with redis://, rediss:// or unix://'
+        ) from error
+
+
+def _start_anew() -> None:
+    """A forked child must not share the parent's connections, nor take its memory for shared."""
+    global _store, _lock
+    _store = None
+    _lock = threading.Lock()
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "CABLE":
+        _start_anew()
+
+
+setting_changed.connect(_forget)
+os.register_at_fork(after_in_child=_start_anew)

@@ -1,0 +1,138 @@
+"""The Lua scripts of the Valkey store: each runs as one step, by the server's clock.
+
+Keys of a stream: `meta` (hash: epoch, offset, time, lost, keep), `log` (stream: id
+`<offset>-0`, fields time, id, message). Times are ms. Written for Valkey 8+ and Redis 7+.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class Script:
+    """A text and the name under which the server keeps it once it ran."""
+
+    def __init__(self, *parts: str) -> None:
+        self.text = "".join(parts)
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+CLOCK = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local function text(number) return string.format('%.0f', number) end
+"""
+
+# KEYS: meta, log. ARGV: a new epoch, age of messages, age of metadata, then the script's own.
+_OPEN = """
+local meta, log = KEYS[1], KEYS[2]
+local age, keep = tonumber(ARGV[2]), ARGV[3]
+local function id(offset) return text(offset) .. '-0' end
+local function time_of(entry) return tonumber(entry[2][2]) end
+local function at(offset) return redis.call('XRANGE', log, id(offset), id(offset))[1] end
+
+local function begin(lost)
+  redis.call('DEL', log)
+  redis.call('HSET', meta, 'epoch', ARGV[1], 'offset', 0, 'time', 0, 'lost', text(lost))
+  return ARGV[1], 0, 0, lost
+end
+
+local function drop_aged(offset, time, lost)
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  local dropped = lost
+  if not oldest then
+    dropped = time
+  elseif time_of(oldest) <= now - age then
+    local first = tonumber(string.match(oldest[1], '^%d+'))
+    while oldest and time_of(oldest) <= now - age do
+      dropped, first = time_of(oldest), first + 1
+      oldest = at(first)
+    end
+    redis.call('XTRIM', log, 'MINID', '=', id(first))
+  end
+  if dropped ~= lost then redis.call('HSET', meta, 'lost', text(dropped)) end
+  return dropped
+end
+
+local function open()
+  local known = redis.call('HMGET', meta, 'epoch', 'offset', 'time', 'lost')
+  if not known[1] then return begin(0) end
+  local offset, time, lost = tonumber(known[2]), tonumber(known[3]), tonumber(known[4])
+  if offset > 0 then lost = drop_aged(offset, time, lost) end
+  return known[1], offset, time, lost
+end
+
+local function renew()
+  redis.call('HSET', meta, 'keep', keep)
+  redis.call('PEXPIRE', meta, keep)
+end
+"""
+
+# More of ARGV: limit, message id, message, 1 for a retry.
+APPEND = Script(
+    CLOCK,
+    _OPEN,
+    """
+local limit = tonumber(ARGV[4])
+local epoch, offset, time, lost = open()
+if ARGV[7] == '1' then
+  local upper, found = '+', nil
+  repeat
+    found = redis.call('XREVRANGE', log, upper, '-', 'COUNT', 16)
+    for _, entry in ipairs(found) do
+      if entry[2][4] == ARGV[5] then
+        renew()
+        return {epoch, string.match(entry[1], '^%d+'), entry[2][2]}
+      end
+      upper = '(' .. entry[1]
+    end
+  until #found < 16
+end
+offset, time = offset + 1, math.max(now, time, lost)
+if offset > limit then
+  local dropped = at(offset - limit)
+  if dropped then lost = time_of(dropped) end
+end
+redis.call('XADD', log, 'MAXLEN', '=', limit, id(offset),
+  'time', text(time), 'id', ARGV[5], 'message', ARGV[6])
+redis.call('PEXPIRE', log, ARGV[2])
+redis.call('HSET', meta, 'offset', text(offset), 'time', text(time), 'lost', text(lost))
+renew()
+return {epoch, text(offset), text(time)}
+""",
+)
+
+# More of ARGV: the offset to read after; -1 for the head alone.
+READ = Script(
+    CLOCK,
+    _OPEN,
+    """
+local after = tonumber(ARGV[4])
+local epoch, offset, time, lost = open()
+renew()
+local entries = {}
+if after >= 0 and after < offset then
+  entries = redis.call('XRANGE', log, id(after + 1), '+')
+end
+return {epoch, text(offset), text(time), text(lost), entries}
+""",
+)
+
+RESTART = Script(
+    CLOCK,
+    _OPEN,
+    """
+local epoch, offset, time, lost = open()
+begin(math.max(now, time, lost))
+renew()
+return {ARGV[1], '0', '0'}
+""",
+)
+
+# KEYS: meta.
+KNOWN_HEAD = Script("""
+local known = redis.call('HMGET', KEYS[1], 'epoch', 'offset', 'time', 'keep')
+if not known[1] then return {} end
+redis.call('PEXPIRE', KEYS[1], known[4])
+return {known[1], known[2], known[3]}
+""")

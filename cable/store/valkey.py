@@ -1,0 +1,205 @@
+"""The store in Valkey or Redis, shared by all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from cable.store import scripts
+from cable.store.scripts import Script
+from cable.store.types import (
+    Entry,
+    Head,
+    HistoryOptions,
+    Log,
+    StoreError,
+    milliseconds,
+    new_epoch,
+)
+
+# No braces, which would move the cluster's hash tag, and no `#`, which marks a digest.
+_PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
+
+_Call = tuple[Script, list[str], list[str | int]]
+
+
+class ValkeyStore:
+    """One client per event loop; a call that takes longer than `timeout` seconds fails."""
+
+    def __init__(self, url: str, *, prefix: str, max_connections: int, timeout: float) -> None:
+        """Opens no connection yet.
+
+        Raises:
+            ValueError: not a URL of a Redis server.
+        """
+        self._url = url
+        self._prefix = prefix
+        self._max_connections = max_connections
+        self._timeout = timeout
+        parts = urlsplit(url)
+        #: Without account and query, where passwords are.
+        self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
+        self._new_pool()
+
+    async def append(
+        self,
+        stream: str,
+        message: str,
+        *,
+        message_id: str,
+        options: HistoryOptions,
+        again: bool = False,
+    ) -> Head:
+        more = (options.limit, message_id, message, int(again))
+        return _head(await self._run(scripts.APPEND, *self._log_call(stream, options, *more)))
+
+    async def head(self, stream: str, options: HistoryOptions) -> Head:
+        return _head(await self._run(scripts.READ, *self._log_call(stream, options, -1)))
+
+    async def heads(self, streams: Sequence[str]) -> list[Head | None]:
+        answers = await self._run_all(
+            [(scripts.KNOWN_HEAD, [self._key(stream, "meta")], []) for stream in streams]
+        )
+        return [_head(answer) if answer else None for answer in answers]
+
+    async def read(self, stream: str, options: HistoryOptions, *, after: int = 0) -> Log:
+        call = self._log_call(stream, options, max(0, after))
+        answer = await self._run(scripts.READ, *call)
+        entries = [
+            Entry(int(entry_id.partition("-")[0]), int(fields[1]), fields[5])
+            for entry_id, fields in answer[4]
+        ]
+        return Log(_head(answer), int(answer[3]), entries)
+
+    async def restart(self, stream: str, options: HistoryOptions) -> Head:
+        return _head(await self._run(scripts.RESTART, *self._log_call(stream, options)))
+
+    async def save_sessions(self, records: Mapping[str, str], *, seconds: float) -> None:
+        await self._pipeline(
+            [
+                ("SET", self._session_key(sid), record, "PX", milliseconds(seconds))
+                for sid, record in records.items()
+            ]
+        )
+
+    async def touch_sessions(self, sids: Sequence[str], *, seconds: float) -> None:
+        await self._pipeline(
+            [("PEXPIRE", self._session_key(sid), milliseconds(seconds)) for sid in sids]
+        )
+
+    async def load_session(self, sid: str) -> str | None:
+        record: str | None = (await self._pipeline([("GET", self._session_key(sid))]))[0]
+        return record
+
+    async def delete_sessions(self, sids: Sequence[str]) -> None:
+        await self._pipeline([("DEL", self._session_key(sid)) for sid in sids])
+
+    async def close(self) -> None:
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose(close_connection_pool=True)
+
+    def _key(self, stream: str, kind: str) -> str:
+        return f"{self._prefix}:{{{_plain(stream)}}}:{kind}"
+
+    def _session_key(self, sid: str) -> str:
+        return f"{self._prefix}:session:{_plain(sid)}"
+
+    def _log_call(
+        self, stream: str, options: HistoryOptions, *more: str | int
+    ) -> tuple[list[str], list[str | int]]:
+        keys = [self._key(stream, "meta"), self._key(stream, "log")]
+        return keys, [new_epoch(), options.age_ms, options.meta_ms, *more]
+
+    async def _run(self, script: Script, keys: list[str], arguments: list[str | int]) -> Any:
+        return (await self._run_all([(script, keys, arguments)]))[0]
+
+    async def _run_all(self, calls: Sequence[_Call]) -> list[Any]:
+        """Run scripts in one round trip; in a second one those that the server did not know."""
+        answers = await self._pipeline(
+            [("EVALSHA", script.sha, len(keys), *keys, *args) for script, keys, args in calls]
+        )
+        unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            texts = await self._pipeline(
+                [
+                    ("EVAL", script.text, len(keys), *keys, *args)
+                    for script, keys, args in (calls[i] for i in unknown)
+                ]
+            )
+            for i, answer in zip(unknown, texts, strict=True):
+                answers[i] = answer
+        return answers
+
+    async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+        """Answers in order, among them only NoScriptError of the errors.
+
+        Raises:
+            StoreError: the server did not answer, or one command failed.
+        """
+        if not commands:
+            return []
+        async with self._answering() as client, client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: list[Any] = await pipeline.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
+                    raise answer
+        return answers
+
+    @contextlib.asynccontextmanager
+    async def _answering(self) -> AsyncIterator[Redis]:
+        try:
+            # Waiting for a connection, opening it, and the answer have this time together.
+            async with asyncio.timeout(self._timeout):
+                yield self._client()
+        except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            raise StoreError(f"{self.name}: {error!r}") from error
+
+    def _client(self) -> Redis:
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            # Open connections refer to their loop, so a closed one is not collected by itself.
+            for other in [other for other in self._clients if other.is_closed()]:
+                del self._clients[other]
+            client = self._clients[loop] = Redis(connection_pool=self._new_pool())
+        return client
+
+    def _new_pool(self) -> BlockingConnectionPool:
+        return BlockingConnectionPool.from_url(
+            self._url,
+            max_connections=self._max_connections,
+            timeout=self._timeout,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            # A command sent again by itself would append twice.
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            protocol=2,
+        )
+
+
+def _head(answer: Sequence[str]) -> Head:
+    return Head(answer[0], int(answer[1]), int(answer[2]))
+
+
+def _plain(name: str) -> str:
+    """The name where it is safe in a key, else a digest; never the same for two names."""
+    if _PLAIN.fullmatch(name):
+        return name
+    return f"#{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
