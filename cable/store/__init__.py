@@ -9,8 +9,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from cable.store.memory import MemoryStore
-from cable.store.types import (
+from cable.store.interface import (
     Entry,
     Head,
     HistoryOptions,
@@ -19,6 +18,7 @@ from cable.store.types import (
     Store,
     StoreError,
 )
+from cable.store.memory import MemoryStore
 
 __all__ = [
     "Entry",

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from cable.store.types import (
+from cable.store.interface import (
     Entry,
     Head,
     HistoryOptions,

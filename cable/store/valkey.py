@@ -17,8 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from cable.store import scripts
-from cable.store.scripts import Script
-from cable.store.types import (
+from cable.store.interface import (
     Entry,
     Head,
     HistoryOptions,
@@ -27,6 +26,7 @@ from cable.store.types import (
     milliseconds,
     new_epoch,
 )
+from cable.store.scripts import Script
 
 # No braces, which would move the cluster's hash tag, and no `#`, which marks a digest.
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]{1,100}", re.ASCII)
