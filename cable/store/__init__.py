@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _store: Store | None = None
+_inherited: list[Store] = []
 _lock = threading.Lock()
 
 
@@ -74,13 +75,17 @@ def _make() -> Store:
 def _start_anew() -> None:
     """A forked child must not share the parent's connections, nor take its memory for shared."""
     global _store, _lock
+    if _store is not None:
+        # Collected, its streams would be closed, and leave the parent's epoll, which is shared.
+        _inherited.append(_store)
     _store = None
     _lock = threading.Lock()
 
 
 def _forget(*, setting: str, **_: Any) -> None:
+    global _store
     if setting == "CABLE":
-        _start_anew()
+        _store = None
 
 
 setting_changed.connect(_forget)

@@ -10,6 +10,9 @@ import msgspec
 
 #: Expired sessions that one call of `presence_sweep` drops: it holds the store meanwhile.
 SWEEP_LIMIT = 1000
+#: Expired sessions are dropped without a word after this, where no process sweeps their stream:
+#: nobody is listening then.
+UNSWEPT_MS = 3_600_000
 
 PresenceJoin = Literal["joined", "known", "mismatch"]
 
@@ -126,7 +129,10 @@ class Store(Protocol):
         """
 
     async def presence_leave(self, stream: str, sid: str) -> str | None:
-        """Remove a session; the id when that was its last one."""
+        """Remove a session; the id when that was its last one.
+
+        An expired session counts until it is swept, so that an id leaves exactly once.
+        """
 
     async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
         """Let a session whose socket is gone expire, unless it joins again before."""

@@ -6,43 +6,39 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
+from cable.store.expiring import Expiring, ExpiringDict
 from cable.store.interface import (
     Entry,
     Head,
     HistoryOptions,
     Log,
+    PresenceJoin,
     milliseconds,
     new_epoch,
 )
+from cable.store.memory_presence import Presence
 
-#: Streams, and sessions, that are kept; the one unused for longest is forgotten. A forgotten
-#: stream gets a new epoch, so that its clients are told. Some 100 MB when all have messages.
+#: Streams, sessions, and streams with presence that are kept; beyond it the one unused for
+#: longest is forgotten. A forgotten stream gets a new epoch, so that its clients are told.
 MAX_KEPT = 100_000
-_PURGE_INTERVAL_MS = 10_000
-
-_Kept = TypeVar("_Kept", bound="_Expiring")
+#: Characters of all logs together; beyond it the same happens.
+MAX_LOG_SIZE = 256 * 1024 * 1024
+#: Each time, everything is looked at once.
+PURGE_INTERVAL_MS = 10_000
 
 
 def _unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class _Expiring:
-    expires: int = 0
-
-    def purge(self, now: int) -> None:
-        """Drop what is old within."""
-
-
-class _Session(_Expiring):
+class _Session(Expiring):
     def __init__(self, record: str, expires: int) -> None:
         self.record = record
         self.expires = expires
 
 
-class _Stream(_Expiring):
+class _Stream(Expiring):
     def __init__(self) -> None:
         self.keep = 0
         self.data_expires = 0
@@ -54,6 +50,7 @@ class _Stream(_Expiring):
         self.time = 0
         self.lost = lost
         self.log: deque[tuple[str, Entry]] = deque()
+        self.size = 0
 
     @property
     def head(self) -> Head:
@@ -67,26 +64,41 @@ class _Stream(_Expiring):
         while self.log and self.log[0][1].time_ms <= horizon:
             self.drop_oldest()
 
+    def add(self, now: int, message_id: str, message: str) -> None:
+        self.offset += 1
+        self.time = max(now, self.time, self.lost)
+        self.log.append((message_id, Entry(self.offset, self.time, message)))
+        self.size += len(message)
+
     def drop_oldest(self) -> None:
-        self.lost = self.log.popleft()[1].time_ms
+        _, entry = self.log.popleft()
+        self.lost = entry.time_ms
+        self.size -= len(entry.message)
 
     def purge(self, now: int) -> None:
         if self.data_expires <= now and self.log:
             self.lost = self.time
             self.log.clear()
+            self.size = 0
 
 
 class MemoryStore:
     """Safe to use from several threads and event loops."""
 
-    def __init__(self, *, clock: Callable[[], int] = _unix_ms, max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = _unix_ms,
+        max_kept: int = MAX_KEPT,
+        max_log_size: int = MAX_LOG_SIZE,
+    ) -> None:
         """`clock` returns UNIX ms."""
         self._clock = clock
-        self._max_kept = max_kept
+        self._max_log_size = max_log_size
         self._lock = threading.Lock()
-        # In the order of last use.
-        self._streams: dict[str, _Stream] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._streams = ExpiringDict[_Stream](max_kept)
+        self._sessions = ExpiringDict[_Session](max_kept)
+        self._present = ExpiringDict[Presence](max_kept)
         self._next_purge = 0
 
     async def append(
@@ -102,12 +114,10 @@ class MemoryStore:
             now = self._now()
             kept = self._open(stream, options, now)
             if again:
-                for known_id, entry in kept.log:
+                for known_id, entry in reversed(kept.log):
                     if known_id == message_id:
                         return Head(kept.epoch, entry.offset, entry.time_ms)
-            kept.offset += 1
-            kept.time = max(now, kept.time, kept.lost)
-            kept.log.append((message_id, Entry(kept.offset, kept.time, message)))
+            kept.add(now, message_id, message)
             kept.data_expires = now + options.age_ms
             while len(kept.log) > options.limit:
                 kept.drop_oldest()
@@ -122,7 +132,7 @@ class MemoryStore:
             now = self._now()
             found: list[Head | None] = []
             for stream in streams:
-                kept = _live(self._streams, stream, now)
+                kept = self._streams.get(stream, now)
                 if kept is not None:
                     kept.renew(now, kept.keep)
                 found.append(None if kept is None else kept.head)
@@ -145,67 +155,109 @@ class MemoryStore:
         with self._lock:
             expires = self._now() + milliseconds(seconds)
             for sid, record in records.items():
-                self._keep(self._sessions, sid, _Session(record, expires))
+                self._sessions.put(sid, _Session(record, expires))
 
     async def touch_sessions(self, sids: Sequence[str], *, seconds: float) -> None:
         with self._lock:
             now = self._now()
             for sid in sids:
-                session = _live(self._sessions, sid, now)
+                session = self._sessions.get(sid, now)
                 if session is not None:
                     session.expires = now + milliseconds(seconds)
 
     async def load_session(self, sid: str) -> str | None:
         with self._lock:
-            session = _live(self._sessions, sid, self._now())
+            session = self._sessions.get(sid, self._now())
             return None if session is None else session.record
 
     async def delete_sessions(self, sids: Sequence[str]) -> None:
         with self._lock:
             for sid in sids:
-                self._sessions.pop(sid, None)
+                self._sessions.discard(sid)
+
+    async def presence_join(
+        self,
+        stream: str,
+        sid: str,
+        *,
+        id: str,  # noqa: A002 (the protocol's word)
+        info: str,
+        seconds: float,
+    ) -> PresenceJoin:
+        with self._lock:
+            now = self._now()
+            present = self._present.get(stream, now)
+            if present is None:
+                present = Presence()
+                self._present.put(stream, present)
+            expires = now + milliseconds(seconds)
+            return present.join(sid, member=id, info=info, now=now, expires=expires)
+
+    async def presence_leave(self, stream: str, sid: str) -> str | None:
+        with self._lock:
+            present = self._present.get(stream, self._now())
+            if present is None:
+                return None
+            left = present.leave(sid)
+            self._discard_empty(stream, present)
+            return left
+
+    async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
+        await self.presence_touch([(stream, sid)], seconds=seconds)
+
+    async def presence_touch(self, members: Sequence[tuple[str, str]], *, seconds: float) -> None:
+        with self._lock:
+            now = self._now()
+            for stream, sid in members:
+                present = self._present.get(stream, now)
+                if present is not None:
+                    present.touch(sid, expires=now + milliseconds(seconds))
+
+    async def presence_sweep(self, stream: str) -> list[str]:
+        with self._lock:
+            now = self._now()
+            present = self._present.get(stream, now)
+            if present is None:
+                return []
+            left = present.sweep(now)
+            self._discard_empty(stream, present)
+            return left
+
+    async def presence_members(self, stream: str) -> dict[str, str]:
+        with self._lock:
+            now = self._now()
+            present = self._present.get(stream, now)
+            return {} if present is None else present.members(now)
 
     async def close(self) -> None:
         """Nothing is open."""
 
     def _open(self, stream: str, options: HistoryOptions, now: int) -> _Stream:
-        kept = _live(self._streams, stream, now)
+        kept = self._streams.get(stream, now)
         if kept is None:
             kept = _Stream()
-            self._keep(self._streams, stream, kept)
+            self._streams.put(stream, kept)
         kept.purge(now)
         kept.drop_aged(now - options.age_ms)
         kept.renew(now, options.meta_ms)
         return kept
 
-    def _keep(self, group: dict[str, _Kept], key: str, kept: _Kept) -> None:
-        group.pop(key, None)
-        if len(group) >= self._max_kept:
-            del group[next(iter(group))]
-        group[key] = kept
+    def _discard_empty(self, stream: str, present: Presence) -> None:
+        if present.empty:
+            self._present.discard(stream)
 
     def _now(self) -> int:
         """The time; drops what is old once in a while."""
         now = self._clock()
         if now >= self._next_purge:
-            self._next_purge = now + _PURGE_INTERVAL_MS
-            _purge(self._streams, now)
-            _purge(self._sessions, now)
+            self._next_purge = now + PURGE_INTERVAL_MS
+            self._streams.purge(now)
+            self._sessions.purge(now)
+            self._present.purge(now)
+            self._shrink()
         return now
 
-
-def _live(group: dict[str, _Kept], key: str, now: int) -> _Kept | None:
-    """What is kept under a key, now the last used of its group."""
-    kept = group.pop(key, None)
-    if kept is None or kept.expires <= now:
-        return None
-    group[key] = kept
-    return kept
-
-
-def _purge(group: dict[str, _Kept], now: int) -> None:
-    for key, kept in list(group.items()):
-        if kept.expires <= now:
-            del group[key]
-        else:
-            kept.purge(now)
+    def _shrink(self) -> None:
+        excess = sum(kept.size for kept in self._streams.values()) - self._max_log_size
+        while excess > 0:
+            excess -= self._streams.pop_oldest().size

@@ -1,12 +1,16 @@
 """The Lua scripts of the Valkey store: each runs as one step, by the server's clock.
 
 Keys of a stream: `meta` (hash: epoch, offset, time, lost, keep), `log` (stream: id
-`<offset>-0`, fields time, id, message). Times are ms. Written for Valkey 8+ and Redis 7+.
+`<offset>-0`, fields time, id, message); of its presence: `present` (hash: `s<sid>` → id, `i<id>` →
+info), `present-expiry` (sorted set: sid by time), `present-ids` (sorted set: `<length of
+id>:<id><sid>`, to find the sessions of an id). Times are ms. Written for Valkey 8+ and Redis 7+.
 """
 
 from __future__ import annotations
 
 import hashlib
+
+from cable.store.interface import SWEEP_LIMIT, UNSWEPT_MS
 
 
 class Script:
@@ -136,3 +140,104 @@ if not known[1] then return {} end
 redis.call('PEXPIRE', KEYS[1], known[4])
 return {known[1], known[2], known[3]}
 """)
+
+# KEYS: present, present-expiry, present-ids.
+_PRESENCE = f"""
+local present, expiry, ids = KEYS[1], KEYS[2], KEYS[3]
+local unswept, sweep_limit = {UNSWEPT_MS}, {SWEEP_LIMIT}
+local function prefix(id) return #id .. ':' .. id end
+
+local function sessions(id, limit)
+  local first, last = '[' .. prefix(id), '(' .. prefix(id) .. '\\255'
+  return redis.call('ZRANGEBYLEX', ids, first, last, 'LIMIT', 0, limit)
+end
+
+local function is_live(id)
+  for _, member in ipairs(sessions(id, -1)) do
+    local expires = redis.call('ZSCORE', expiry, string.sub(member, #prefix(id) + 1))
+    if expires and tonumber(expires) > now then return true end
+  end
+  return false
+end
+
+local function remove(sid)
+  local id = redis.call('HGET', present, 's' .. sid)
+  if not id then return false end
+  redis.call('HDEL', present, 's' .. sid)
+  redis.call('ZREM', expiry, sid)
+  redis.call('ZREM', ids, prefix(id) .. sid)
+  if sessions(id, 1)[1] then return false end
+  redis.call('HDEL', present, 'i' .. id)
+  return id
+end
+
+local function renew(seconds)
+  local ttl = seconds + unswept
+  for _, key in ipairs(KEYS) do
+    if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, text(ttl)) end
+  end
+end
+"""
+
+# ARGV: sid, id, info, time to live.
+JOIN = Script(
+    CLOCK,
+    _PRESENCE,
+    """
+local sid, id = ARGV[1], ARGV[2]
+local known = redis.call('HGET', present, 's' .. sid)
+if known and known ~= id then return 'mismatch' end
+local answer = is_live(id) and 'known' or 'joined'
+redis.call('HSET', present, 's' .. sid, id, 'i' .. id, ARGV[3])
+redis.call('ZADD', expiry, text(now + ARGV[4]), sid)
+redis.call('ZADD', ids, 0, prefix(id) .. sid)
+renew(ARGV[4])
+return answer
+""",
+)
+
+# ARGV: sid.
+LEAVE = Script(CLOCK, _PRESENCE, "return remove(ARGV[1])")
+
+# ARGV: time to live, sids.
+TOUCH = Script(
+    CLOCK,
+    _PRESENCE,
+    """
+for i = 2, #ARGV do redis.call('ZADD', expiry, 'XX', text(now + ARGV[1]), ARGV[i]) end
+renew(ARGV[1])
+""",
+)
+
+SWEEP = Script(
+    CLOCK,
+    _PRESENCE,
+    """
+local left = {}
+for _, sid in ipairs(redis.call(
+  'ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, sweep_limit
+)) do
+  local id = remove(sid)
+  if id then left[#left + 1] = id end
+end
+return left
+""",
+)
+
+# Returns ids and infos in turn.
+MEMBERS = Script(
+    CLOCK,
+    _PRESENCE,
+    """
+local members, seen = {}, {}
+for _, sid in ipairs(redis.call('ZRANGEBYSCORE', expiry, '(' .. text(now), '+inf')) do
+  local id = redis.call('HGET', present, 's' .. sid)
+  if not seen[id] then
+    seen[id] = true
+    members[#members + 1] = id
+    members[#members + 1] = redis.call('HGET', present, 'i' .. id)
+  end
+end
+return members
+""",
+)

@@ -22,6 +22,7 @@ from cable.store.interface import (
     Head,
     HistoryOptions,
     Log,
+    PresenceJoin,
     StoreError,
     milliseconds,
     new_epoch,
@@ -106,6 +107,42 @@ class ValkeyStore:
     async def delete_sessions(self, sids: Sequence[str]) -> None:
         await self._pipeline([("DEL", self._session_key(sid)) for sid in sids])
 
+    async def presence_join(
+        self,
+        stream: str,
+        sid: str,
+        *,
+        id: str,  # noqa: A002 (the protocol's word)
+        info: str,
+        seconds: float,
+    ) -> PresenceJoin:
+        arguments: list[str | int] = [sid, id, info, milliseconds(seconds)]
+        answer: PresenceJoin = await self._run(scripts.JOIN, self._present_keys(stream), arguments)
+        return answer
+
+    async def presence_leave(self, stream: str, sid: str) -> str | None:
+        left: str | None = await self._run(scripts.LEAVE, self._present_keys(stream), [sid])
+        return left
+
+    async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
+        await self.presence_touch([(stream, sid)], seconds=seconds)
+
+    async def presence_touch(self, members: Sequence[tuple[str, str]], *, seconds: float) -> None:
+        arguments: dict[str, list[str | int]] = {}
+        for stream, sid in members:
+            arguments.setdefault(stream, [milliseconds(seconds)]).append(sid)
+        await self._run_all(
+            [(scripts.TOUCH, self._present_keys(stream), a) for stream, a in arguments.items()]
+        )
+
+    async def presence_sweep(self, stream: str) -> list[str]:
+        left: list[str] = await self._run(scripts.SWEEP, self._present_keys(stream), [])
+        return left
+
+    async def presence_members(self, stream: str) -> dict[str, str]:
+        answer = await self._run(scripts.MEMBERS, self._present_keys(stream), [])
+        return dict(zip(answer[::2], answer[1::2], strict=True))
+
     async def close(self) -> None:
         client = self._clients.pop(asyncio.get_running_loop(), None)
         if client is not None:
@@ -117,6 +154,9 @@ class ValkeyStore:
 
     def _session_key(self, sid: str) -> str:
         return f"{self._prefix}:session:{_plain(sid)}"
+
+    def _present_keys(self, stream: str) -> list[str]:
+        return [self._key(stream, k) for k in ("present", "present-expiry", "present-ids")]
 
     def _log_call(
         self, stream: str, options: HistoryOptions, *more: str | int
