@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _store: Store | None = None
+# What of the settings it was made for: other changes of CABLE leave it alone.
+_made_for: tuple[str, str] | None = None
 _inherited: list[Store] = []
 _lock = threading.Lock()
 
@@ -42,11 +44,19 @@ def get_store() -> Store:
     Raises:
         ImproperlyConfigured: CABLE["store"] is neither "memory" nor the URL of a server.
     """
-    global _store
+    global _store, _made_for
     with _lock:
         if _store is None:
-            _store = _make()
+            _store, _made_for = _make(), _configured()
         return _store
+
+
+def _configured() -> tuple[str, str]:
+    # Imported late: `cable.conf` uses our types.
+    from cable.conf import get_settings
+
+    settings = get_settings()
+    return settings.store, settings.store_prefix
 
 
 def _make() -> Store:
@@ -84,7 +94,7 @@ def _start_anew() -> None:
 
 def _forget(*, setting: str, **_: Any) -> None:
     global _store
-    if setting == "CABLE":
+    if setting == "CABLE" and _configured() != _made_for:
         _store = None
 
 

@@ -137,8 +137,13 @@ class Store(Protocol):
     async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
         """Let a session whose socket is gone expire, unless it joins again before."""
 
-    async def presence_touch(self, members: Sequence[tuple[str, str]], *, seconds: float) -> None:
-        """Keep (stream, sid) pairs of live sockets present, in one round trip."""
+    async def presence_touch(
+        self, members: Sequence[tuple[str, str]], *, seconds: float
+    ) -> list[tuple[str, str]]:
+        """Keep (stream, sid) pairs of live sockets present, in one round trip.
+
+        Returns those that are not there (any more).
+        """
 
     async def presence_sweep(self, stream: str) -> list[str]:
         """Drop expired sessions (at most `SWEEP_LIMIT`); the ids that have none left.

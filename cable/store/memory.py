@@ -205,13 +205,17 @@ class MemoryStore:
     async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
         await self.presence_touch([(stream, sid)], seconds=seconds)
 
-    async def presence_touch(self, members: Sequence[tuple[str, str]], *, seconds: float) -> None:
+    async def presence_touch(
+        self, members: Sequence[tuple[str, str]], *, seconds: float
+    ) -> list[tuple[str, str]]:
         with self._lock:
             now = self._now()
+            missing = []
             for stream, sid in members:
                 present = self._present.get(stream, now)
-                if present is not None:
-                    present.touch(sid, expires=now + milliseconds(seconds))
+                if present is None or not present.touch(sid, expires=now + milliseconds(seconds)):
+                    missing.append((stream, sid))
+            return missing
 
     async def presence_sweep(self, stream: str) -> list[str]:
         with self._lock:

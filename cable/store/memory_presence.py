@@ -40,10 +40,13 @@ class Presence(Expiring):
         del self._owned[member], self._infos[member]
         return member
 
-    def touch(self, sid: str, *, expires: int) -> None:
-        if sid in self._sessions:
-            self._sessions[sid] = (self._sessions[sid][0], expires)
-            self._renew(expires)
+    def touch(self, sid: str, *, expires: int) -> bool:
+        """False when the session is not there."""
+        if sid not in self._sessions:
+            return False
+        self._sessions[sid] = (self._sessions[sid][0], expires)
+        self._renew(expires)
+        return True
 
     def sweep(self, now: int) -> list[str]:
         expired = [sid for sid, (_, expires) in self._sessions.items() if expires <= now]

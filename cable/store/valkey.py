@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import BlockingConnectionPool
 from redis.exceptions import NoScriptError, RedisError
 
 from cable.store import scripts
+from cable.store.connections import Connections, open_pool
 from cable.store.interface import (
     Entry,
     Head,
@@ -36,7 +35,7 @@ _Call = tuple[Script, list[str], list[str | int]]
 
 
 class ValkeyStore:
-    """One client per event loop; a call that takes longer than `timeout` seconds fails."""
+    """Connections per event loop; a call that takes longer than `timeout` seconds fails."""
 
     def __init__(self, url: str, *, prefix: str, max_connections: int, timeout: float) -> None:
         """Opens no connection yet.
@@ -51,8 +50,10 @@ class ValkeyStore:
         parts = urlsplit(url)
         #: Without account and query, where passwords are.
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Redis] = WeakKeyDictionary()
-        self._new_pool()
+        self._by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, Connections] = (
+            WeakKeyDictionary()
+        )
+        self._pool()  # to complain of a bad URL now
 
     async def append(
         self,
@@ -78,11 +79,15 @@ class ValkeyStore:
     async def read(self, stream: str, options: HistoryOptions, *, after: int = 0) -> Log:
         call = self._log_call(stream, options, max(0, after))
         answer = await self._run(scripts.READ, *call)
+        head = _head(answer)
+        times, messages = answer[4::2], answer[5::2]
         entries = [
-            Entry(int(entry_id.partition("-")[0]), int(fields[1]), fields[5])
-            for entry_id, fields in answer[4]
+            Entry(offset, int(time), message)
+            for offset, (time, message) in enumerate(
+                zip(times, messages, strict=True), start=head.offset - len(times) + 1
+            )
         ]
-        return Log(_head(answer), int(answer[3]), entries)
+        return Log(head, int(answer[3]), entries)
 
     async def restart(self, stream: str, options: HistoryOptions) -> Head:
         return _head(await self._run(scripts.RESTART, *self._log_call(stream, options)))
@@ -127,13 +132,17 @@ class ValkeyStore:
     async def presence_expire(self, stream: str, sid: str, *, seconds: float) -> None:
         await self.presence_touch([(stream, sid)], seconds=seconds)
 
-    async def presence_touch(self, members: Sequence[tuple[str, str]], *, seconds: float) -> None:
+    async def presence_touch(
+        self, members: Sequence[tuple[str, str]], *, seconds: float
+    ) -> list[tuple[str, str]]:
         arguments: dict[str, list[str | int]] = {}
         for stream, sid in members:
             arguments.setdefault(stream, [milliseconds(seconds)]).append(sid)
-        await self._run_all(
+        answers = await self._run_all(
             [(scripts.TOUCH, self._present_keys(stream), a) for stream, a in arguments.items()]
         )
+        missing = zip(arguments, answers, strict=True)
+        return [(stream, sid) for stream, sids in missing for sid in sids]
 
     async def presence_sweep(self, stream: str) -> list[str]:
         left: list[str] = await self._run(scripts.SWEEP, self._present_keys(stream), [])
@@ -144,10 +153,10 @@ class ValkeyStore:
         return dict(zip(answer[::2], answer[1::2], strict=True))
 
     async def close(self) -> None:
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+        connections = self._by_loop.pop(asyncio.get_running_loop(), None)
+        if connections is not None:
             with contextlib.suppress(RedisError, OSError):
-                await client.aclose(close_connection_pool=True)
+                await connections.close()
 
     def _key(self, stream: str, kind: str) -> str:
         return f"{self._prefix}:{{{_plain(stream)}}}:{kind}"
@@ -184,7 +193,7 @@ class ValkeyStore:
                 answers[i] = answer
         return answers
 
-    async def _pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
+    async def _pipeline(self, commands: Sequence[Sequence[str | int]]) -> list[Any]:
         """Answers in order, among them only NoScriptError of the errors.
 
         Raises:
@@ -192,46 +201,28 @@ class ValkeyStore:
         """
         if not commands:
             return []
-        async with self._answering() as client, client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers: list[Any] = await pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
-                    raise answer
+        # Encoded here, so that text that cannot be is the caller's error alone.
+        encoded = [[a.encode() if isinstance(a, str) else a for a in c] for c in commands]
+        answers = await self._connections().execute(encoded)
+        for answer in answers:
+            if isinstance(answer, Exception) and not isinstance(answer, NoScriptError):
+                raise StoreError(f"{self.name}: {answer}") from answer
         return answers
 
-    @contextlib.asynccontextmanager
-    async def _answering(self) -> AsyncIterator[Redis]:
-        try:
-            # Waiting for a connection, opening it, and the answer have this time together.
-            async with asyncio.timeout(self._timeout):
-                yield self._client()
-        except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            raise StoreError(f"{self.name}: {error!r}") from error
-
-    def _client(self) -> Redis:
+    def _connections(self) -> Connections:
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
+        connections = self._by_loop.get(loop)
+        if connections is None:
             # Open connections refer to their loop, so a closed one is not collected by itself.
-            for other in [other for other in self._clients if other.is_closed()]:
-                del self._clients[other]
-            client = self._clients[loop] = Redis(connection_pool=self._new_pool())
-        return client
+            for other in [other for other in self._by_loop if other.is_closed()]:
+                del self._by_loop[other]
+            connections = self._by_loop[loop] = Connections(
+                self._pool(), name=self.name, timeout=self._timeout
+            )
+        return connections
 
-    def _new_pool(self) -> BlockingConnectionPool:
-        return BlockingConnectionPool.from_url(
-            self._url,
-            max_connections=self._max_connections,
-            timeout=self._timeout,
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
-            # A command sent again by itself would append twice.
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-            protocol=2,
-        )
+    def _pool(self) -> BlockingConnectionPool:
+        return open_pool(self._url, max_connections=self._max_connections, timeout=self._timeout)
 
 
 def _head(answer: Sequence[str]) -> Head:
