@@ -86,7 +86,8 @@ async def test_sweep_drops_who_expired(world: World) -> None:
     await join(store, "two", "bob")
     assert await store.presence_sweep("s") == []
     await world.advance(40_000)
-    await store.presence_touch([("s", "two"), ("s", "unknown"), ("t", "two")], seconds=60)
+    sessions = [("s", "two"), ("s", "unknown"), ("t", "two")]
+    assert await store.presence_touch(sessions, seconds=60) == [("s", "unknown"), ("t", "two")]
     await world.advance(30_000)
     assert await store.presence_members("s") == {"bob": "{}"}
     assert await store.presence_sweep("s") == ["ann"]
@@ -104,8 +105,9 @@ async def test_touch_keeps_sessions_on_several_streams(world: World) -> None:
         for sid in ("one", "two"):
             await store.presence_join(stream, sid, id=sid, info="{}", seconds=60)
     await world.advance(40_000)
-    await store.presence_touch([("s", "one"), ("t", "one"), ("t", "two")], seconds=60)
-    await store.presence_touch([], seconds=60)
+    sessions = [("s", "one"), ("t", "one"), ("t", "two")]
+    assert await store.presence_touch(sessions, seconds=60) == []
+    assert await store.presence_touch([], seconds=60) == []
     await world.advance(40_000)
     assert await store.presence_members("s") == {"one": "{}"}
     assert await store.presence_members("t") == {"one": "{}", "two": "{}"}
