@@ -43,8 +43,16 @@ serves; processes find each other through it.
 """
 
 from cable.application import CableApplication
-from cable.broadcast import abroadcast, adisconnect_identity, broadcast, disconnect_identity
+from cable.broadcast import (
+    abroadcast,
+    abroadcast_state,
+    adisconnect_identity,
+    broadcast,
+    broadcast_state,
+    disconnect_identity,
+)
 from cable.channel import Channel, action
+from cable.conflation import State
 from cable.connection import Connection
 from cable.errors import StreamUnavailable, Unauthorized
 from cable.handshake import Identity, Scope, is_same_origin
@@ -55,12 +63,15 @@ __all__ = [
     "Connection",
     "Identity",
     "Scope",
+    "State",
     "StreamUnavailable",
     "Unauthorized",
     "abroadcast",
+    "abroadcast_state",
     "action",
     "adisconnect_identity",
     "broadcast",
+    "broadcast_state",
     "disconnect_identity",
     "is_same_origin",
 ]

@@ -8,14 +8,19 @@ from typing import Any
 
 from cable.channel import Channel
 from cable.conf import get_settings
-from cable.connection import AroundCommand, Authenticate, Connection, Receive
+from cable.connection import AroundCommand, Authenticate, Connection, Hook, Receive
 from cable.handshake import Scope, select_subprotocol
 from cable.hub import Hub
 from cable.outbox import Send
+from cable.protocol import EXTENDED_SUBPROTOCOL
 
 
-def _nothing_around(connection: Connection) -> AbstractAsyncContextManager[Any]:
+def _nothing_around(connection: Connection, command: str) -> AbstractAsyncContextManager[Any]:
     return nullcontext()
+
+
+async def _nothing(connection: Connection) -> None:
+    pass
 
 
 class CableApplication:
@@ -26,8 +31,11 @@ class CableApplication:
 
     `channels` maps the names that clients subscribe to onto classes. `authenticate(scope, token)`
     returns the `Identity` or raises `Unauthorized`; it runs after the socket is accepted, since
-    clients learn a refusal only from a frame. `around_command(connection)` is entered around
-    every method of a channel, to bind what the command runs under (the company, a trace).
+    clients learn a refusal only from a frame. `connected(connection)` runs before the client is
+    welcomed (it may raise `Unauthorized` too), `disconnected(connection)` after the last
+    `unsubscribed`. `around_command(connection, command)` is entered around these and around every
+    method of a channel, to bind what they run under (the company, a trace); the command is
+    "connect", "subscribe", "message", "resync", "unsubscribe" or "disconnect".
     """
 
     def __init__(
@@ -36,10 +44,15 @@ class CableApplication:
         channels: Mapping[str, type[Channel]],
         authenticate: Authenticate,
         around_command: AroundCommand = _nothing_around,
+        connected: Hook = _nothing,
+        disconnected: Hook = _nothing,
     ) -> None:
+        get_settings()  # a mistake in them is better told now than to the first client
         self._channels = dict(channels)
         self._authenticate = authenticate
         self._around_command = around_command
+        self._connected = connected
+        self._disconnected = disconnected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
@@ -47,7 +60,8 @@ class CableApplication:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        await send({"type": "websocket.accept", "subprotocol": select_subprotocol(scope)})
+        subprotocol = select_subprotocol(scope)
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
         connection = Connection(
             scope=scope,
             receive=receive,
@@ -56,9 +70,12 @@ class CableApplication:
             settings=get_settings(),
             channels=self._channels,
             around_command=self._around_command,
+            connected=self._connected,
+            disconnected=self._disconnected,
+            extended=subprotocol == EXTENDED_SUBPROTOCOL,
         )
         await connection.run(self._authenticate)
 
     async def drain(self) -> None:
-        """Close all sockets of this process with `server_restart`; later ones too."""
+        """Ask all sockets of this process to go elsewhere, over a while; later ones at once."""
         await Hub.current().drain()

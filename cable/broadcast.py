@@ -7,61 +7,83 @@ import concurrent.futures
 import logging
 import os
 import threading
+from collections.abc import Mapping
 from functools import partial
 
 from django.db import transaction
 
 from cable import envelope
 from cable.conf import get_settings
+from cable.conflation import State
 from cable.envelope import Event
 from cable.hub import forget_hubs, serving_loop
-from cable.layer import find_layer
 from cable.protocol import encode_message
-from cable.streams import CONTROL_GROUP, check_stream, group_name
+from cable.sender import current_sender, forget_senders
+from cable.stats import stats
+from cable.streams import check_stream
 
 logger = logging.getLogger(__name__)
 
 
-def broadcast(stream: str, message: object, *, using: str | None = None) -> None:
+def broadcast(stream: str, message: object, *, using: str | None = None, exclude: str = "") -> None:
     """Send a message to all subscribers of a stream, after the current transaction commits.
 
-    Outside of a transaction of the database `using` it is sent now, and on return the layer
-    has it. A layer that fails is logged, never raised: the work that it tells of is done.
+    Outside of a transaction of the database `using` it is sent now. While the layer is away, a
+    message to a stream with history waits for it; one that is lost all the same is logged and
+    its stream's subscribers take a new state. That is never raised: the work that the message
+    tells of is done. The socket whose `connection.sid` is `exclude` gets no live copy.
 
     Raises:
         ValueError: a bad name of a stream; a message that is false in JavaScript or too large.
         TypeError: a message that has no JSON form.
         RuntimeError: called on an event loop, which it would block; use `abroadcast`.
     """
-    event = _encode(stream, message)
-    _send_after_commit(group_name(stream), event, using)
+    _send_after_commit(_message(stream, message, exclude), using)
 
 
-async def abroadcast(stream: str, message: object) -> None:
-    """Send a message to all subscribers of a stream now.
+async def abroadcast(stream: str, message: object, *, exclude: str = "") -> None:
+    """Send a message to all subscribers of a stream now; raises like `broadcast`."""
+    await current_sender().send(_message(stream, message, exclude))
 
-    Like `broadcast`, it raises for what the caller got wrong and logs a layer that fails.
+
+def broadcast_state(stream: str, changes: Mapping[str, State], *, using: str | None = None) -> None:
+    """Change keys of a conflated stream, after the current transaction commits.
+
+    Each subscriber gets the latest of each key, as fast as it can take it. A value of None
+    removes its key. Raises like `broadcast`.
     """
-    event = _encode(stream, message)
-    await _asend(group_name(stream), event)
+    _send_after_commit(_state(stream, changes), using)
+
+
+async def abroadcast_state(stream: str, changes: Mapping[str, State]) -> None:
+    """Change keys of a conflated stream now; raises like `broadcast`."""
+    await current_sender().send(_state(stream, changes))
 
 
 def disconnect_identity(key: str, *, reconnect: bool = True, using: str | None = None) -> None:
     """Close every socket of this identity in all processes, after the transaction commits."""
-    _send_after_commit(CONTROL_GROUP, envelope.disconnect(key, reconnect=reconnect), using)
+    _send_after_commit(envelope.disconnect(key, reconnect=reconnect), using)
 
 
 async def adisconnect_identity(key: str, *, reconnect: bool = True) -> None:
     """Close every socket of this identity in all processes now."""
-    await _asend(CONTROL_GROUP, envelope.disconnect(key, reconnect=reconnect))
+    await current_sender().send(envelope.disconnect(key, reconnect=reconnect))
 
 
-def _encode(stream: str, message: object) -> Event:
+def _message(stream: str, message: object, exclude: str) -> Event:
     encoded = encode_message(message, max_bytes=get_settings().max_payload_bytes)
-    return envelope.message(check_stream(stream), encoded)
+    return envelope.message(check_stream(stream), encoded, exclude=exclude)
 
 
-def _send_after_commit(group: str, event: Event, using: str | None) -> None:
+def _state(stream: str, changes: Mapping[str, State]) -> Event:
+    encoded = encode_message(
+        [(key, state.version, state.value) for key, state in changes.items()],
+        max_bytes=get_settings().max_payload_bytes,
+    )
+    return envelope.state(check_stream(stream), encoded)
+
+
+def _send_after_commit(event: Event, using: str | None) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -70,26 +92,12 @@ def _send_after_commit(group: str, event: Event, using: str | None) -> None:
         raise RuntimeError("called on an event loop, which it would block: use the async form")
     # Asked first because `on_commit` opens a database connection to learn of autocommit.
     if transaction.get_connection(using).in_atomic_block:
-        transaction.on_commit(partial(_sender.send, group, event), using=using)
+        transaction.on_commit(partial(_bridge.send, event), using=using)
     else:
-        _sender.send(group, event)
+        _bridge.send(event)
 
 
-async def _asend(group: str, event: Event) -> None:
-    settings = get_settings()
-    try:
-        async with asyncio.timeout(settings.broadcast_timeout):
-            await find_layer(settings.layer).group_send(group, event)
-    except Exception as error:  # each layer and client raises its own
-        _log_lost(group, error)
-
-
-def _log_lost(group: str, error: BaseException) -> None:
-    """Without a trace: in an outage there is one line for every broadcast."""
-    logger.error("a broadcast to group %s was lost: %r", group, error)
-
-
-class _Sender:
+class _Bridge:
     """Runs sends of synchronous code on a loop that lives as long as the process.
 
     That is the hub's loop where one serves, else one of a daemon thread: a loop per call would
@@ -101,27 +109,31 @@ class _Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending = 0
 
-    def send(self, group: str, event: Event) -> None:
+    def send(self, event: Event) -> None:
         settings = get_settings()
         with self._lock:
             if self._pending >= settings.max_pending_broadcasts:
-                logger.error(
-                    "a broadcast to group %s was lost: %d wait already", group, self._pending
-                )
+                # The loop does not come round any more: there is no way to tell anybody.
+                logger.error("a broadcast was lost: %d threads wait already", self._pending)
+                stats.broadcasts_lost += 1
                 return
             self._pending += 1
             loop = serving_loop() or self._own_loop()
+        future = asyncio.run_coroutine_threadsafe(_send(event), loop)
+        future.add_done_callback(self._done)
         try:
-            future = asyncio.run_coroutine_threadsafe(_asend(group, event), loop)
-            try:
-                # `_asend` has the same bound; the second more is for a loop that is busy.
-                future.result(settings.broadcast_timeout + 1)
-            except (TimeoutError, concurrent.futures.CancelledError) as error:
-                future.cancel()
-                _log_lost(group, error)
-        finally:
-            with self._lock:
-                self._pending -= 1
+            # The sender has the same bound; the second more is for a loop that is busy.
+            future.result(settings.broadcast_timeout + 1)
+        except TimeoutError:
+            # It is not cancelled: the loop sends it when it comes round again.
+            logger.warning("a broadcast is late: the event loop is busy")
+        except concurrent.futures.CancelledError:
+            logger.warning("a broadcast was lost: the event loop ended")
+            stats.broadcasts_lost += 1
+
+    def _done(self, future: concurrent.futures.Future[None]) -> None:
+        with self._lock:
+            self._pending -= 1
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -132,14 +144,19 @@ class _Sender:
         return self._loop
 
 
-_sender = _Sender()
+async def _send(event: Event) -> None:
+    await current_sender().send(event)
+
+
+_bridge = _Bridge()
 
 
 def _start_anew() -> None:
     """In a forked child (a Celery worker) the parent's thread and loops do not run."""
-    global _sender
-    _sender = _Sender()
+    global _bridge
+    _bridge = _Bridge()
     forget_hubs()
+    forget_senders()
 
 
 os.register_at_fork(after_in_child=_start_anew)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cable.conf import get_settings
+from cable.conflation import Filter, Load
 from cable.protocol import encode_message
 
 if TYPE_CHECKING:
@@ -86,25 +87,78 @@ class Channel:
         """
         self.connection.disconnect("stream_interrupted", reconnect=True)
 
+    def presence_of(self, id: str, info: Any) -> tuple[str, Any] | None:  # noqa: A002
+        """Under which id and info a client is present that asks for these; None refuses it.
+
+        The default believes the client. Where an id means a person, answer with your own.
+        """
+        return id, info
+
     # For subclasses to call.
 
-    async def stream_from(self, stream: str) -> None:
+    async def stream_from(
+        self, stream: str, *, whisper: bool = False, presence: bool = False
+    ) -> None:
         """Send this client every message broadcast to `stream` from now on.
 
-        On return the stream is live: a state read after it misses nothing.
+        On return the stream is live: a state read after it misses nothing. With `whisper` the
+        client may send messages of its own to the other subscribers; with `presence` it may be
+        present, under an id and info of its choice unless `presence_of` decides.
 
         Raises:
             ValueError: not a valid name of a stream.
+            StreamUnavailable: the channel layer or the store is down.
+        """
+        await self._hub.streams.join(stream, self._subscription)
+        if whisper:
+            self._subscription.whisper_stream = stream
+        if presence:
+            self._subscription.presence_stream = stream
+            self._hub.presence.watch(self._subscription)
+
+    async def stream_state(self, stream: str, *, load: Load, only: Filter | None = None) -> None:
+        """Send this client the state of a conflated stream, then what changes, latest first.
+
+        `load` reads the whole state (key → version and value); it is called once for all
+        local subscribers. `only` admits values that this client sees; without it, all.
+
+        Raises:
+            ValueError: not a valid name of a stream, or one that is not conflated.
             StreamUnavailable: the channel layer is down.
         """
-        await self._hub.join(stream, self._subscription)
+        await self._hub.streams.join_conflated(stream, self._subscription, load=load, only=only)
+
+    def show_only(self, stream: str, only: Filter | None) -> None:
+        """Change what this client sees of a conflated stream; it gets its new view at once.
+
+        Raises:
+            ValueError: the stream was not subscribed with `stream_state`.
+        """
+        self._hub.streams.show_only(stream, self._subscription, only)
+
+    async def join_presence(self, id: str, info: object = None) -> None:  # noqa: A002
+        """Make this client present on the stream that was joined with `presence`.
+
+        Raises:
+            ValueError: id or info are not possible, or there is no such stream.
+            TypeError: the info has no JSON form.
+        """
+        await self._hub.presence.join_as(self._subscription, id, info)
+
+    async def leave_presence(self) -> None:
+        await self._hub.presence.leave(self._subscription)
 
     def stop_stream(self, stream: str) -> None:
         """Stop one stream; nothing of it is sent from here on."""
-        self._hub.leave(stream, self._subscription)
+        self._hub.streams.leave(stream, self._subscription)
+        if self._subscription.whisper_stream == stream:
+            self._subscription.whisper_stream = None
+        if self._subscription.presence_stream == stream:
+            self._subscription.presence_stream = None
 
     def stop_all_streams(self) -> None:
-        self._hub.leave_all(self._subscription)
+        for stream in list(self._subscription.streams):
+            self.stop_stream(stream)
 
     def transmit(self, message: object) -> None:
         """Send a message to this client alone.

@@ -9,11 +9,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from cable import protocol
+from cable.command_queue import CommandQueue
 from cable.commands import CommandRunner
 from cable.errors import Unauthorized
-from cable.handshake import Identity, Scope, find_token
+from cable.handshake import Identity, Scope, find_session_id, find_token
+from cable.limits import TokenBucket
+from cable.open_channels import OpenChannels
 from cable.outbox import Outbox, Send
 from cable.protocol import Frame, ProtocolError
+from cable.sessions import SessionRecord, new_sid
+from cable.stats import stats
+from cable.subscription import Subscription
 
 if TYPE_CHECKING:
     from cable.channel import Channel
@@ -24,7 +30,8 @@ logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Authenticate = Callable[[Scope, str | None], Awaitable[Identity]]
-AroundCommand = Callable[["Connection"], AbstractAsyncContextManager[Any]]
+AroundCommand = Callable[["Connection", str], AbstractAsyncContextManager[Any]]
+Hook = Callable[["Connection"], Awaitable[None]]
 
 # Action Cable's clients go by the disconnect frame and never look at the code. Daphne sends only
 # 1000 and 3000-4999, so the refusals are 3000 + the standard code of their kind.
@@ -54,20 +61,39 @@ class Connection:
         settings: CableSettings,
         channels: Mapping[str, type[Channel]],
         around_command: AroundCommand,
+        connected: Hook,
+        disconnected: Hook,
+        extended: bool,
     ) -> None:
         self.scope = scope
+        #: Names this socket among all, for its successor and to leave out a sender.
+        self.sid = new_sid()
+        #: Whether the client speaks AnyCable's extended protocol.
+        self.extended = extended
         self._receive = receive
         self._hub = hub
         self._settings = settings
         self._outbox = Outbox(
             send, max_bytes=settings.max_pending_bytes, on_overflow=self.on_overflow
         )
-        self._commands = CommandRunner(
-            self, hub=hub, settings=settings, channels=channels, around_command=around_command
+        self._queue = CommandQueue(settings)
+        self._channels = OpenChannels(
+            self,
+            hub=hub,
+            settings=settings,
+            classes=channels,
+            around_command=around_command,
+            put=self._queue.put,
         )
+        self._commands = CommandRunner(self, self._channels, self._queue)
+        self._around_command = around_command
+        self._connected, self._disconnected = connected, disconnected
+        self._rate = TokenBucket(settings.commands_per_second, burst=settings.command_burst)
+        self._heard_at = 0.0
         self._task: asyncio.Task[Any] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._abandoned = False
+        self._reason = ""
         self.closing = False
 
     def __repr__(self) -> str:
@@ -89,8 +115,12 @@ class Connection:
         With `reconnect=False` official clients never come back by themselves. Only the first
         call counts. Must be called on the socket's event loop.
         """
+        if self.closing:
+            return
         if not reconnect:
-            self._commands.discard()  # whoever may not come back may not go on either
+            self._queue.discard()  # whoever may not come back may not go on either
+        self._reason = reason
+        self._hub.sessions.end(self)
         self._close(
             protocol.disconnect(reason, reconnect=reconnect), code=code, drop_pending=drop_pending
         )
@@ -104,6 +134,30 @@ class Connection:
         if not self._outbox.pending_bytes:
             self._outbox.push(frame)
 
+    def pending_bytes(self) -> int:
+        """What waits for the socket to take it."""
+        return self._outbox.pending_bytes
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether all commands are answered and none came for so long."""
+        quiet_for = asyncio.get_running_loop().time() - self._heard_at
+        return self._queue.is_idle and quiet_for >= seconds
+
+    def session_record(self) -> SessionRecord:
+        return self._channels.session_record()
+
+    def make_subscription(self, identifier: str, *, resync: Callable[[], None]) -> Subscription:
+        return Subscription(
+            identifier,
+            sid=self.sid,
+            extended=self.extended,
+            push=self.push,
+            pending_bytes=self.pending_bytes,
+            resync=resync,
+            on_overflow=self.on_overflow,
+            max_held_bytes=self._settings.max_pending_bytes,
+        )
+
     # The socket's life.
 
     async def run(self, authenticate: Authenticate) -> None:
@@ -111,10 +165,8 @@ class Connection:
         self._task = asyncio.current_task()
         writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
         try:
-            if await self._authenticate(authenticate):
-                await self._hub.attach(self)
-                self.push(protocol.welcome())
-                self._commands.start()
+            if await self._authenticate(authenticate) and await self._enter():
+                self._queue.start(last=self._leave)
             await self._read()
             if not self.closing:
                 writer.cancel()  # the peer is gone; what is still sent to it is dropped
@@ -127,9 +179,58 @@ class Connection:
         finally:
             for timer in self._timers:
                 timer.cancel()
-            await self._commands.finish()
+            if not await self._queue.finish():
+                limit = self._settings.teardown_timeout
+                logger.error("%r: its last callbacks took more than %s s; cancelled", self, limit)
+            self._channels.abandon()
+            stats.sockets_closed[self._reason] += 1
             self._hub.detach(self)
             await self._finish_writing(writer)
+
+    async def _enter(self) -> bool:
+        """Become known to the hub, take up an earlier session, say welcome."""
+        await self._hub.attach(self)
+        if self.closing:
+            return False
+        try:
+            async with self._around_command(self, "connect"):
+                async with asyncio.timeout(self._settings.command_timeout):
+                    await self._connected(self)
+        except Unauthorized as error:
+            self.disconnect(error.reason, reconnect=False)
+            return False
+        except Exception:
+            logger.exception("%r: `connected` failed; the socket is closed", self)
+            self._close(None, code=INTERNAL_ERROR)
+            return False
+        restored = await self._restore()
+        if self.extended:
+            self.push(protocol.welcome(sid=self.sid, restored=restored))
+        else:
+            self.push(protocol.welcome())
+        return not self.closing
+
+    async def _restore(self) -> list[str] | None:
+        """Take up the session that an extended client asks for; None when there is none."""
+        sid = find_session_id(self.scope) if self.extended else None
+        if sid is None:
+            return None
+        record = await self._hub.sessions.take(sid, key=self.identity.key)
+        if record is None:
+            stats.sessions_not_restored += 1
+            return None
+        stats.sessions_restored += 1
+        return await self._channels.restore(record)
+
+    async def _leave(self) -> None:
+        """The last job of the queue: each channel, then the application, hears of the end."""
+        await self._channels.close_all()
+        try:
+            async with self._around_command(self, "disconnect"):
+                async with asyncio.timeout(self._settings.command_timeout):
+                    await self._disconnected(self)
+        except Exception:
+            logger.exception("%r: `disconnected` failed", self)
 
     async def _authenticate(self, authenticate: Authenticate) -> bool:
         try:
@@ -172,6 +273,7 @@ class Connection:
                 return
             if self.closing:
                 continue
+            self._heard_at = asyncio.get_running_loop().time()
             text = event.get("text")
             if text is None:
                 self._refuse("a binary frame; send JSON text", code=UNSUPPORTED_DATA)
@@ -181,19 +283,27 @@ class Connection:
             if len(frame) > limit:
                 self._refuse(f"{len(frame)} bytes; at most {limit}", code=MESSAGE_TOO_BIG)
                 continue
+            stats.bytes_received += len(frame)
+            if not self._rate.take(self._heard_at):
+                self._refuse_flood("more commands a second than allowed")
+                continue
             try:
                 command = protocol.decode_command(frame)
             except ProtocolError as error:
+                stats.commands_refused += 1
                 logger.warning("%r sent a frame that is no command: %s", self, error)
                 continue
             if not self._commands.put(command, size=len(frame)):
-                logger.warning("%r sent more commands than wait here; disconnected", self)
-                # It may come back: an honest client emptied a long outbox at once.
-                self.disconnect("too_many_commands", reconnect=True, code=POLICY_VIOLATION)
+                self._refuse_flood("more commands than wait here")
 
     def _refuse(self, why: str, *, code: int) -> None:
         logger.warning("%r sent %s; disconnected", self, why)
         self.disconnect("invalid_request", reconnect=False, code=code)
+
+    def _refuse_flood(self, why: str) -> None:
+        logger.warning("%r sent %s; disconnected", self, why)
+        # It may come back: an honest client emptied a long outbox at once.
+        self.disconnect("too_many_commands", reconnect=True, code=POLICY_VIOLATION)
 
     def _close(self, last: Frame | None, *, code: int, drop_pending: bool = False) -> None:
         if self.closing:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from cable.protocol import SUBPROTOCOL
+from cable.protocol import BASE_SUBPROTOCOL, EXTENDED_SUBPROTOCOL
 
 Scope = Mapping[str, Any]
 
 JID_PARAMETER = "jid"
 JID_HEADER = "x-jid"
 JID_SUBPROTOCOL = "anycable-token."
+SID_PARAMETER = "sid"
+RESTORE_HEADER = "x-anycable-restore-sid"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +23,13 @@ class Identity:
     """Who is connected; subclass it to carry more.
 
     `key` names the user in logs and for `disconnect_identity`; it must be unique over the whole
-    server, so put the company into it. `expires_at` is the UNIX time at which the socket is told
-    `token_expired`; None is never.
+    server, so put the company into it. `group` names those whose sockets are counted together
+    (the company). `expires_at` is the UNIX time at which the socket is told `token_expired`; None
+    is never.
     """
 
     key: str
+    group: str | None = None
     expires_at: float | None = None
 
 
@@ -55,13 +59,24 @@ def find_token(scope: Scope) -> str | None:
     return None
 
 
-def select_subprotocol(scope: Scope) -> str | None:
-    """The protocol to answer with, never the token.
+def find_session_id(scope: Scope) -> str | None:
+    """The session that an extended client wants back: the header, else `?sid=`.
 
-    None when ours is not offered: as in Rails, the socket opens without one and is served all
+    Clients send `sid=` once they were told to disconnect; that is none.
+    """
+    return header(scope, RESTORE_HEADER) or query_parameter(scope, SID_PARAMETER)
+
+
+def select_subprotocol(scope: Scope) -> str | None:
+    """The protocol to answer with: the first of ours that the client offers, never the token.
+
+    None when ours are not offered: as in Rails, the socket opens without one and is served all
     the same; a client that insists closes by itself.
     """
-    return SUBPROTOCOL if SUBPROTOCOL in scope.get("subprotocols", []) else None
+    for offered in scope.get("subprotocols", []):
+        if offered in (BASE_SUBPROTOCOL, EXTENDED_SUBPROTOCOL):
+            return str(offered)
+    return None
 
 
 def is_same_origin(scope: Scope) -> bool:

@@ -6,17 +6,24 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from cable import envelope, protocol
+from cable import envelope
 from cable.conf import CableSettings, get_settings
+from cable.draining import retire_all
 from cable.envelope import Event
 from cable.errors import StreamUnavailable
 from cable.layer import ChannelLayer, find_layer
 from cable.membership import Memberships
-from cable.streams import CONTROL_GROUP, check_stream, group_name
-from cable.subscription import Subscription
+from cable.presence import PresenceKeeper
+from cable.sender import current_sender
+from cable.sessions import SessionKeeper
+from cable.stats import stats
+from cable.store import Store, get_store
+from cable.streams import CONTROL_GROUP
+from cable.switchboard import Switchboard
 from cable.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -35,13 +42,18 @@ def serving_loop() -> asyncio.AbstractEventLoop | None:
     return None
 
 
+def running_hubs() -> list[Hub]:
+    """The hubs of this process, one for each event loop that serves sockets."""
+    return list(_hubs.values())
+
+
 def forget_hubs() -> None:
     """In a forked child: the parent's loops look alive but never run here."""
     _hubs.clear()
 
 
 class Hub:
-    """Delivers streams to subscriptions.
+    """What all sockets of a process share.
 
     It owns one channel of the layer and joins a stream's group when the first local
     subscription wants it, so a broadcast costs one message per process however many sockets
@@ -49,17 +61,22 @@ class Hub:
     a plain loop over queues: no thread, no task and no await per socket.
     """
 
-    def __init__(self, layer: ChannelLayer, settings: CableSettings) -> None:
+    def __init__(self, layer: ChannelLayer, store: Store, settings: CableSettings) -> None:
         self.connections: set[Connection] = set()
         self.draining = False
+        self.store = store
         self._settings = settings
-        # Stream → identifier → subscriptions; those of one identifier share a frame.
-        self._listeners: dict[str, dict[str, set[Subscription]]] = {}
+        self._by_identity: defaultdict[str, set[Connection]] = defaultdict(set)
+        self._by_group: defaultdict[str, int] = defaultdict(int)
         self._memberships = Memberships(
             layer, settings, on_message=self._on_message, on_interrupted=self._on_interrupted
         )
+        self.streams = Switchboard(self._memberships, store, settings)
+        self.sessions = SessionKeeper(store, settings)
+        self.presence = PresenceKeeper(store, settings, publish=current_sender().send)
         self._ticker = Ticker(settings.ping_interval)
         self._empty = asyncio.Event()
+        self._empty.set()
 
     @classmethod
     def current(cls) -> Hub:
@@ -72,13 +89,18 @@ class Hub:
         hub = _hubs.get(loop)
         if hub is None:
             settings = get_settings()
-            hub = _hubs[loop] = cls(find_layer(settings.layer), settings)
+            hub = _hubs[loop] = cls(find_layer(settings.layer), get_store(), settings)
         return hub
 
     @property
     def round_trip(self) -> float | None:
         """Seconds of the last probe through the layer; None before the first."""
         return self._memberships.round_trip
+
+    @property
+    def identities(self) -> int:
+        """How many different users have a socket here."""
+        return len(self._by_identity)
 
     def now(self) -> float:
         """The UNIX time."""
@@ -87,106 +109,89 @@ class Hub:
     async def attach(self, connection: Connection) -> None:
         """Serve an authenticated socket: pings, and commands to its user.
 
-        On return this process hears those commands, unless the layer is down.
+        On return this process hears those commands, unless the layer is down; and the socket is
+        closing if it may not be served here.
         """
+        identity = connection.identity
+        stats.sockets_opened += 1
         self.connections.add(connection)
         self._empty.clear()
+        self._by_identity[identity.key].add(connection)
+        if identity.group is not None:
+            self._by_group[identity.group] += 1
+        if self.draining:
+            connection.disconnect("server_restart", reconnect=True)
+            return
+        if excess := self._excess(connection):
+            logger.warning("%r refused: %s", connection, excess)
+            connection.disconnect("too_many_sockets", reconnect=True)
+            return
         self._memberships.start()
+        self.streams.start()
         try:
             await self._memberships.join(CONTROL_GROUP)
         except StreamUnavailable as error:
             logger.warning("%r is served without the channel layer: %s", connection, error)
         self._ticker.add(connection)
-        if self.draining:
-            connection.disconnect("server_restart", reconnect=True)
+
+    def _excess(self, connection: Connection) -> str | None:
+        settings, identity = self._settings, connection.identity
+        if len(self._by_identity[identity.key]) > settings.max_sockets_per_identity:
+            return f"{identity.key} has {settings.max_sockets_per_identity} sockets already"
+        if identity.group and self._by_group[identity.group] > settings.max_sockets_per_group:
+            return f"{identity.group} has {settings.max_sockets_per_group} sockets already"
+        return None
 
     def detach(self, connection: Connection) -> None:
         self._ticker.remove(connection)
-        self.connections.discard(connection)
+        self.sessions.remove(connection)
+        if connection in self.connections:
+            self.connections.discard(connection)
+            identity = connection.identity
+            self._by_identity[identity.key].discard(connection)
+            if not self._by_identity[identity.key]:
+                del self._by_identity[identity.key]
+            if identity.group is not None:
+                self._by_group[identity.group] -= 1
+                if not self._by_group[identity.group]:
+                    del self._by_group[identity.group]
         if not self.connections:
             self._empty.set()
 
-    async def join(self, stream: str, subscription: Subscription) -> None:
-        """Deliver a stream to a subscription; complete from the moment of return.
-
-        Raises:
-            ValueError: not a valid name of a stream.
-            StreamUnavailable: the channel layer is down.
-        """
-        check_stream(stream)
-        if stream in subscription.streams:
-            return
-        subscription.streams.add(stream)
-        listeners = self._listeners.setdefault(stream, {})
-        listeners.setdefault(subscription.identifier, set()).add(subscription)
-        try:
-            self._memberships.start()
-            await self._memberships.join(group_name(stream))
-        except BaseException:
-            self.leave(stream, subscription)
-            raise
-
-    def leave(self, stream: str, subscription: Subscription) -> None:
-        """Stop delivering a stream to a subscription, at once."""
-        if stream not in subscription.streams:
-            return
-        subscription.streams.discard(stream)
-        listeners = self._listeners[stream]
-        same_identifier = listeners[subscription.identifier]
-        same_identifier.discard(subscription)
-        if not same_identifier:
-            del listeners[subscription.identifier]
-        if not listeners:
-            del self._listeners[stream]
-            self._memberships.leave(group_name(stream))
-
-    def leave_all(self, subscription: Subscription) -> None:
-        for stream in list(subscription.streams):
-            self.leave(stream, subscription)
-
     async def drain(self) -> None:
-        """Ask every socket to reconnect elsewhere; wait until all are closed, or the timeout."""
+        """Ask every socket to reconnect elsewhere, spread over `drain_window`.
+
+        Returns when all are closed and every `unsubscribed` ran, or after `drain_timeout` more.
+        A socket that opens meanwhile is told at once.
+        """
         self.draining = True
-        for connection in list(self.connections):
-            connection.disconnect("server_restart", reconnect=True)
-        if self.connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.drain_timeout):
-                    await self._empty.wait()
+        timers = retire_all(self.connections, self._settings)
+        window = self._settings.drain_window + self._settings.drain_timeout
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(window):
+                await self._empty.wait()
+        for timer in timers:
+            timer.cancel()
         if self.connections:
             logger.error("%d sockets did not close while draining", len(self.connections))
+        await self.sessions.close()
 
     async def close(self) -> None:
         """Stop the hub's tasks and forget it."""
         await self._ticker.close()
+        await self.sessions.close()
+        await self.presence.close()
+        await self.streams.close()
         await self._memberships.close()
         _hubs.pop(asyncio.get_running_loop(), None)
 
     def _on_message(self, event: Event) -> None:
-        if event["type"] == envelope.MESSAGE:
-            self._deliver(event["stream"], event["message"])
-        elif event["type"] == envelope.DISCONNECT:
-            for connection in list(self.connections):
-                if connection.identity.key == event["identity"]:
-                    connection.disconnect("remote", reconnect=event["reconnect"])
+        if event["type"] == envelope.DISCONNECT:
+            for connection in list(self._by_identity.get(event["identity"], ())):
+                connection.disconnect("remote", reconnect=event["reconnect"])
         else:
-            logger.warning("the hub does not know messages of type %.100r", event["type"])
-
-    def _deliver(self, stream: str, encoded: str) -> None:
-        for subscriptions in self._listeners.get(stream, {}).values():
-            frame = None
-            for subscription in subscriptions:
-                if frame is None:
-                    frame = protocol.message(subscription.prefix, encoded)
-                subscription.deliver(frame)
+            self.streams.receive(event)
 
     def _on_interrupted(self) -> None:
-        concerned = {
-            subscription
-            for listeners in self._listeners.values()
-            for subscriptions in listeners.values()
-            for subscription in subscriptions
-        }
-        logger.warning("%d subscriptions take a new state", len(concerned))
-        for subscription in concerned:
-            subscription.resync()
+        stats.layer_interruptions += 1
+        self.streams.on_interrupted()

@@ -1,16 +1,20 @@
-"""The wire: `actioncable-v1-json`, one JSON object a frame.
+"""The wire: `actioncable-v1-json` and `actioncable-v1-ext-json`, one JSON object a frame.
 
-Rules come from the Action Cable protocol as its official clients enforce it. The `identifier`
-is an opaque string: it is echoed as it came and never built anew, because clients compare it.
+Rules come from the Action Cable protocol and AnyCable's extension of it, as their official clients
+enforce them. The `identifier` is an opaque string: it is echoed as it came and never built anew,
+because clients compare it. A base client never gets a frame of the extension: Rails' hands every
+frame of an unknown type to the application.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-SUBPROTOCOL = "actioncable-v1-json"
+BASE_SUBPROTOCOL = "actioncable-v1-json"
+EXTENDED_SUBPROTOCOL = "actioncable-v1-ext-json"
 
 # What JavaScript holds for false. Clients test `if (message)`, so these would be lost silently.
 _FALSY = frozenset({"null", "false", '""', "0", "0.0", "-0.0"})
@@ -21,11 +25,17 @@ class ProtocolError(ValueError):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """What a client asks for. `data` of a `message` is JSON in a string."""
+    """What a client asks for. `data` of a `message` is JSON in a string, of others raw JSON.
+
+    `history` and `presence` are checked where they are used: a client that gets one wrong still
+    gets an answer to its subscribe.
+    """
 
     command: str
     identifier: str | None = None
     data: Any = None
+    history: Any = None
+    presence: Any = None
 
 
 class Frame:
@@ -105,8 +115,17 @@ def encode_string(value: str) -> str:
     return _encoder.encode(value).decode()
 
 
-def welcome() -> Frame:
-    return Frame('{"type":"welcome"}')
+def welcome(*, sid: str | None = None, restored: Sequence[str] | None = None) -> Frame:
+    """The first frame. An extended client gets its session's id; a restored one also the
+    identifiers that it need not subscribe to again."""
+    if sid is None:
+        return Frame('{"type":"welcome"}')
+    if restored is None:
+        return Frame(f'{{"type":"welcome","sid":{encode_string(sid)}}}')
+    ids = ",".join(map(encode_string, restored))
+    return Frame(
+        f'{{"type":"welcome","sid":{encode_string(sid)},"restored":true,"restored_ids":[{ids}]}}'
+    )
 
 
 def ping(seconds: int) -> Frame:
@@ -114,14 +133,24 @@ def ping(seconds: int) -> Frame:
     return Frame(f'{{"type":"ping","message":{seconds}}}')
 
 
+def pong() -> Frame:
+    """The answer to a client's own ping."""
+    return Frame('{"type":"pong"}')
+
+
 def disconnect(reason: str, *, reconnect: bool) -> Frame:
     flag = "true" if reconnect else "false"
     return Frame(f'{{"type":"disconnect","reason":{encode_string(reason)},"reconnect":{flag}}}')
 
 
-def answer(kind: Literal["confirm", "reject"], identifier: str) -> Frame:
-    """The one answer to a `subscribe`."""
-    return Frame(f'{{"identifier":{encode_string(identifier)},"type":"{kind}_subscription"}}')
+def answer(
+    kind: Literal["confirm", "reject"],
+    identifier: str,
+    *,
+    to: Literal["subscription", "history"] = "subscription",
+) -> Frame:
+    """The one answer to a `subscribe`, or to a request for history (extended clients only)."""
+    return Frame(f'{{"identifier":{encode_string(identifier)},"type":"{kind}_{to}"}}')
 
 
 def message_prefix(identifier: str) -> str:
@@ -129,6 +158,19 @@ def message_prefix(identifier: str) -> str:
     return f'{{"identifier":{encode_string(identifier)},"message":'
 
 
-def message(prefix: str, encoded: str) -> Frame:
-    """A data frame: `prefix` from `message_prefix`, `encoded` from `encode_message`."""
-    return Frame(f"{prefix}{encoded}}}")
+def message(prefix: str, encoded: str, position: str = "") -> Frame:
+    """A data frame: `prefix` from `message_prefix`, `encoded` from `encode_message`.
+
+    `position` from `stream_position`, for extended clients.
+    """
+    return Frame(f"{prefix}{encoded}{position}}}")
+
+
+def stream_position(stream: str, epoch: str, offset: int) -> str:
+    """Where a message stands in its stream's history; clients ask from there on again."""
+    return f',"stream_id":{encode_string(stream)},"epoch":{encode_string(epoch)},"offset":{offset}'
+
+
+def presence(prefix: str, encoded: str) -> Frame:
+    """Who came, left or is there; extended clients only."""
+    return Frame(f'{{"type":"presence",{prefix[1:]}{encoded}}}')

@@ -74,7 +74,7 @@ async def authenticate(scope: Scope, token: str | None) -> CompanyIdentity:
     return await run_in_tenant(company.schema, _by_session, company, _session_key(scope))
 
 
-def around_command(connection: Connection) -> AbstractAsyncContextManager[None]:
+def around_command(connection: Connection, command: str) -> AbstractAsyncContextManager[None]:
     """Bind the connection's company to each command, for logs, cache keys and streams."""
     return _bound(cast(CompanyIdentity, connection.identity).company.schema)
 
@@ -111,6 +111,7 @@ def _by_session(company: Company, session_key: str | None) -> CompanyIdentity:
 def _identity(company: Company, user: User, *, expires_at: float) -> CompanyIdentity:
     return CompanyIdentity(
         key=company_user_key(company.schema, user.pk),
+        group=company.schema,
         expires_at=expires_at,
         company=company,
         user_id=user.pk,

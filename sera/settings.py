@@ -163,7 +163,10 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [{"address": REDIS_URL}], "prefix": "sera"},
     }
 }
-CABLE: dict[str, Any] = {}
+CABLE: dict[str, Any] = {
+    "store": REDIS_URL,
+    "store_prefix": "sera.cable",
+}
 
 # --- Background work
 CELERY_BROKER_URL = REDIS_URL

@@ -16,6 +16,9 @@ DUE = 5.0
 #: Nothing more comes within this (seconds).
 QUIET = 0.25
 
+BASE = ("actioncable-v1-json", "actioncable-unsupported")
+EXTENDED = ("actioncable-v1-ext-json",)
+
 Frame = dict[str, Any]
 
 
@@ -26,6 +29,7 @@ def identifier(channel: str, **params: object) -> str:
 class Client:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
+        self.welcome: Frame = {}
 
     @classmethod
     async def open(
@@ -33,7 +37,7 @@ class Client:
         url: str,
         *,
         headers: dict[str, str] | None = None,
-        subprotocols: Sequence[str] = ("actioncable-v1-json", "actioncable-unsupported"),
+        subprotocols: Sequence[str] = BASE,
     ) -> Self:
         """Open a socket without reading its first frame."""
         socket = await connect(
@@ -49,6 +53,14 @@ class Client:
     async def welcomed(cls, url: str, **options: Any) -> Self:
         client = await cls.open(url, **options)
         assert await client.next() == {"type": "welcome"}
+        return client
+
+    @classmethod
+    async def extended(cls, url: str, **options: Any) -> Self:
+        """Open a socket of the extended protocol; its `welcome` is kept."""
+        client = await cls.open(url, subprotocols=EXTENDED, **options)
+        client.welcome = await client.next()
+        assert client.welcome["type"] == "welcome", client.welcome
         return client
 
     async def send(self, **command: object) -> None:
@@ -81,6 +93,11 @@ class Client:
     async def close(self) -> None:
         await self.socket.close()
 
+    async def cut(self) -> None:
+        """Lose the connection, as a phone in a lift: no close frame."""
+        self.socket.transport.abort()
+        await self.socket.wait_closed()
+
     async def subscribe(self, identifier: str) -> None:
         """Subscribe and read the confirmation."""
         await self.send(command="subscribe", identifier=identifier)
@@ -97,3 +114,11 @@ class Client:
         assert frame.keys() == {"identifier", "message"}, frame
         assert frame["identifier"] == identifier
         return frame["message"]
+
+    async def positioned(self, identifier: str, stream: str) -> tuple[Any, str, int]:
+        """The next frame, which must be a message with a position: content, epoch, offset."""
+        frame = await self.next()
+        expected = {"identifier", "message", "stream_id", "epoch", "offset"}
+        assert frame.keys() == expected, frame
+        assert (frame["identifier"], frame["stream_id"]) == (identifier, stream)
+        return frame["message"], frame["epoch"], frame["offset"]

@@ -93,6 +93,19 @@ async def connect(server: CableServer) -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
+async def connect_extended(server: CableServer) -> AsyncIterator[Connect]:
+    """The same with the extended protocol."""
+    async with AsyncExitStack() as stack:
+
+        async def open_(query: str = "", **options: Any) -> Client:
+            client = await Client.extended(server.url + query, **options)
+            stack.push_async_callback(client.close)
+            return client
+
+        yield open_
+
+
+@pytest.fixture
 def unique() -> str:
     """A name that no other test uses: the servers are shared."""
     return uuid.uuid4().hex

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 
 from django.conf import settings
 
-from cable import Channel, Identity, Scope, Unauthorized, abroadcast, action
+from cable import Channel, Connection, Identity, Scope, State, Unauthorized, abroadcast, action
+from cable.conflation import Filter
 from cable.handshake import header, query_parameter
+from cable.signing import PubSubChannel
 
 
 def record(**event: object) -> None:
@@ -36,6 +39,14 @@ async def authenticate(scope: Scope, token: str | None) -> Identity:
     if key == "hang":
         await asyncio.sleep(60)
     return Identity(key=key, expires_at=float(expires_at) if expires_at else None)
+
+
+async def connected(connection: Connection) -> None:
+    record(event="connected", key=f"socket of {connection.identity.key}")
+
+
+async def disconnected(connection: Connection) -> None:
+    record(event="disconnected", key=f"socket of {connection.identity.key}")
 
 
 class RequestChannel(Channel):
@@ -179,6 +190,50 @@ class SlowChannel(Channel):
         await asyncio.sleep(self.params["seconds"])
 
 
+class SocialChannel(Channel):
+    """Clients are present and whisper in its stream."""
+
+    async def subscribed(self) -> None:
+        await self.stream_from(self.params["stream"], whisper=True, presence=True)
+
+    @action
+    async def to_others(self, data: dict[str, Any]) -> None:
+        sid = self.connection.sid
+        await abroadcast(self.params["stream"], {"said": data["text"]}, exclude=sid)
+
+
+class StateChannel(Channel):
+    """The state of a conflated stream, read from a file that the tests write."""
+
+    async def subscribed(self) -> None:
+        await self.stream_state(self.params["stream"], load=self._load, only=self._filter())
+
+    async def _load(self) -> dict[str, State]:
+        path = settings.EVENTS_FILE + "." + self.params["stream"]
+        try:
+            with open(path, encoding="utf-8") as file:
+                items = json.load(file)
+        except FileNotFoundError:
+            return {}
+        return {key: State(version, value) for key, (version, value) in items.items()}
+
+    def _filter(self) -> Filter | None:
+        below = self.params.get("below")
+        return None if below is None else Below(below)
+
+    @action
+    async def pan(self, data: dict[str, Any]) -> None:
+        self.show_only(self.params["stream"], Below(data["below"]))
+
+
+@dataclass(frozen=True)
+class Below:
+    limit: int
+
+    def __call__(self, value: Any) -> bool:
+        return bool(value["x"] < self.limit)
+
+
 CHANNELS: dict[str, type[Channel]] = {
     channel.__name__: channel
     for channel in (
@@ -191,6 +246,8 @@ CHANNELS: dict[str, type[Channel]] = {
         ResyncChannel,
         SlowChannel,
         SnapshotChannel,
+        SocialChannel,
+        StateChannel,
         StreamChannel,
     )
-}
+} | {"$pubsub": PubSubChannel}

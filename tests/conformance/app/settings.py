@@ -26,7 +26,14 @@ CHANNEL_LAYERS = {
         "memory": {"BACKEND": "channels.layers.InMemoryChannelLayer"},
     }[os.environ["CONFORMANCE_LAYER"]]
 }
-CABLE = json.loads(os.environ.get("CONFORMANCE_CABLE", "{}"))
+CABLE = {
+    "store": "memory" if os.environ["CONFORMANCE_LAYER"] == "memory" else os.environ["REDIS_URL"],
+    # Streams of this kind keep nothing, as those of an application that wants none of it.
+    "history": {"plain.*": {"limit": 0}, "short.*": {"limit": 5}},
+    "presence_ttl": 1.0,
+    "signing_keys": ["conformance signing key"],
+    **json.loads(os.environ.get("CONFORMANCE_CABLE", "{}")),
+}
 EVENTS_FILE = os.environ["CONFORMANCE_EVENTS"]
 LOGGING = {
     "version": 1,

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from cable import abroadcast, broadcast, disconnect_identity
+from cable import State, abroadcast, broadcast, broadcast_state, disconnect_identity
 
 
 def send(request: HttpRequest) -> HttpResponse:
@@ -20,6 +20,13 @@ def send(request: HttpRequest) -> HttpResponse:
 async def asend(request: HttpRequest) -> HttpResponse:
     order = json.loads(request.body)
     await abroadcast(order["stream"], order["message"])
+    return HttpResponse(status=204)
+
+
+def send_state(request: HttpRequest) -> HttpResponse:
+    order = json.loads(request.body)
+    changes = {key: State(version, value) for key, (version, value) in order["changes"].items()}
+    broadcast_state(order["stream"], changes)
     return HttpResponse(status=204)
 
 
@@ -50,6 +57,7 @@ async def drain(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("broadcast", send),
     path("abroadcast", asend),
+    path("state", send_state),
     path("transaction", send_in_transaction),
     path("disconnect", disconnect),
     path("drain", drain),

@@ -1,0 +1,62 @@
+"""Calling a channel's methods so that nothing they do ends the socket by accident."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from cable.errors import StreamUnavailable, Unauthorized
+
+if TYPE_CHECKING:
+    from cable.channel import Channel
+    from cable.conf import CableSettings
+    from cable.connection import AroundCommand, Connection
+
+logger = logging.getLogger(__name__)
+
+Method = Callable[[], Awaitable[None]]
+
+
+class ChannelCalls:
+    """Runs methods inside `around_command`, in bounded time."""
+
+    def __init__(
+        self, connection: Connection, settings: CableSettings, around_command: AroundCommand
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._around_command = around_command
+
+    async def call(self, method: Method, *, command: str, within: float) -> None:
+        """Run a method; `around_command` itself is not timed out. Raises what it raises."""
+        try:
+            async with self._around_command(self._connection, command):
+                async with asyncio.timeout(within):
+                    await method()
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # It awaited something that was cancelled elsewhere; our own task goes on.
+            raise RuntimeError("something that the channel awaited was cancelled") from error
+
+    async def guard(self, method: Method, name: str, channel: Channel, *, command: str) -> bool:
+        """Run a method whose failure must not end the socket; True when it went through."""
+        try:
+            await self.call(method, command=command, within=self._settings.command_timeout)
+        except Unauthorized as error:
+            self._connection.disconnect(error.reason, reconnect=False)
+        except StreamUnavailable as error:
+            self.interrupted(error)
+        except Exception:
+            logger.exception("%s.%s failed for %r", type(channel).__name__, name, self._connection)
+        else:
+            return True
+        return False
+
+    def interrupted(self, error: Exception) -> None:
+        """Layer or store are away: the client must subscribe anew, and will."""
+        logger.warning("%r: %s; disconnected to reconnect", self._connection, error)
+        self._connection.disconnect("stream_interrupted", reconnect=True)

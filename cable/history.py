@@ -1,0 +1,83 @@
+"""A client's request for what it missed, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from cable.protocol import Frame, ProtocolError
+from cable.stats import stats
+from cable.subscription import Subscription
+from cable.timeline import Since
+
+if TYPE_CHECKING:
+    from cable.switchboard import Switchboard
+
+
+class _Position(msgspec.Struct, frozen=True):
+    epoch: str
+    offset: int
+
+
+class HistoryRequest(msgspec.Struct, frozen=True):
+    """Positions that the client has, and the time (UNIX seconds) for streams without one.
+
+    A client whose history is switched off sends `since: false`.
+    """
+
+    since: float | bool | None = None
+    streams: dict[str, _Position] = {}
+
+    def of(self, stream: str, joined: Mapping[str, tuple[str, int]]) -> Since:
+        """From where this stream is wanted; `joined` from the session that was taken up."""
+        if position := self.streams.get(stream):
+            return Since(position.epoch, position.offset, None)
+        if stream in joined:
+            return Since(*joined[stream], None)
+        if self.since is None or isinstance(self.since, bool):
+            return Since(None, 0, None)
+        return Since(None, 0, self.since)
+
+
+def read_request(value: Any) -> HistoryRequest:
+    """Check the `history` of a command; absent is a request for nothing.
+
+    Raises:
+        ProtocolError: it has another shape.
+    """
+    try:
+        return msgspec.convert(value or {}, HistoryRequest)
+    except msgspec.ValidationError as error:
+        raise ProtocolError(f"history: {error}") from error
+
+
+async def replay(
+    request: HistoryRequest,
+    subscription: Subscription,
+    switchboard: Switchboard,
+    *,
+    joined: Mapping[str, tuple[str, int]],
+) -> list[Frame] | None:
+    """The frames that a held subscription missed; None when some of them are lost.
+
+    All or nothing: a client that is told of a loss takes a new state, and half of the messages
+    would only get in its way. Streams that the subscription does not have are ignored.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    frames: list[Frame] = []
+    for stream in sorted(subscription.streams):
+        local = switchboard.get(stream)
+        if local is None or local.history is None:
+            continue
+        missed = await local.backlog(subscription, request.of(stream, joined))
+        if missed is None:
+            stats.history["rejected"] += 1
+            return None
+        frames += local.frames(subscription, missed)
+    stats.history["confirmed"] += 1
+    stats.messages_replayed += len(frames)
+    return frames

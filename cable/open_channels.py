@@ -1,0 +1,319 @@
+"""The subscriptions of one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cable import history
+from cable.channel import Channel
+from cable.channel_calls import ChannelCalls, Method
+from cable.errors import StreamUnavailable, Unauthorized
+from cable.protocol import Frame, ProtocolError, answer, decode_object
+from cable.sessions import OpenSubscription, SessionRecord
+from cable.stats import stats
+from cable.store.interface import StoreError
+from cable.subscription import Subscription
+
+if TYPE_CHECKING:
+    from cable.conf import CableSettings
+    from cable.connection import AroundCommand, Connection
+    from cable.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Open:
+    channel: Channel
+    subscription: Subscription
+    #: Positions that the session remembered, when it was taken up.
+    joined: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    #: Runs while a restored subscription waits for the client to ask for its history.
+    waiting: asyncio.TimerHandle | None = None
+
+
+class _Refused(Exception):
+    """The subscription is not opened; the text says why."""
+
+
+class OpenChannels:
+    """Opens, calls and closes the channels that one client has subscribed to.
+
+    Its methods are the jobs of the socket's queue, so none of them run at the same time.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        hub: Hub,
+        settings: CableSettings,
+        classes: Mapping[str, type[Channel]],
+        around_command: AroundCommand,
+        put: Callable[[Method], None],
+    ) -> None:
+        self._connection = connection
+        self._hub = hub
+        self._settings = settings
+        self._classes = classes
+        self._calls = ChannelCalls(connection, settings, around_command)
+        self._put = put
+        self._open: dict[str, _Open] = {}
+
+    def session_record(self) -> SessionRecord:
+        """What a later socket may take up. Only what history or state bring up to date again."""
+        return SessionRecord(
+            self._connection.identity.key,
+            [
+                OpenSubscription(identifier, dict(entry.subscription.live_from))
+                for identifier, entry in self._open.items()
+                if self._hub.streams.recovers(entry.subscription)
+            ],
+        )
+
+    # Commands.
+
+    async def subscribe(self, identifier: str, *, history: Any, presence: Any) -> None:
+        """Open a channel and answer; a second time is no news and gets no answer."""
+        if identifier in self._open:
+            return
+        try:
+            entry = await self._try_to_open(identifier)
+        except _Refused as why:
+            logger.warning("%r: %.200s rejected: %s", self._connection, identifier, why)
+            stats.subscriptions["rejected"] += 1
+            self._connection.push(answer("reject", identifier))
+            return
+        if entry is None:
+            return
+        stats.subscriptions["confirmed"] += 1
+        confirmation = answer("confirm", identifier)
+        if self._connection.extended and history is not None:
+            await self._replay(identifier, entry, history, first=confirmation)
+        else:
+            entry.subscription.release(first=confirmation)
+        self._note_change()
+        if self._connection.extended and presence is not None:
+            await self.join(identifier, presence)
+
+    async def unsubscribe(self, identifier: str) -> None:
+        entry = self._open.pop(identifier, None)
+        if entry is None:
+            logger.info("%r left %.200s without a subscription", self._connection, identifier)
+            return
+        await self._hub.presence.leave(entry.subscription)
+        await self._close(entry)
+        self._note_change()
+
+    async def perform(self, identifier: str, data: Any) -> None:
+        """Call the action that `data` names."""
+        entry = self._find(identifier, "a message")
+        if entry is None:
+            return
+        try:
+            values = decode_object(data, "data")
+        except ProtocolError as error:
+            self._ignore(f"a message without effect: {error}")
+            return
+        channel = entry.channel
+        name = values.get("action", "receive")
+        takes_data = channel.cable_actions.get(name) if isinstance(name, str) else None
+        if takes_data is None:
+            self._ignore(f"an action that {type(channel).__name__} does not have: {name!r:.100}")
+            return
+        method = getattr(channel, name)
+        call = partial(method, values) if takes_data else method
+        await self._calls.guard(call, name, channel, command="message")
+
+    async def replay(self, identifier: str, request: Any) -> None:
+        """Send what the client missed, as after a session was taken up."""
+        entry = self._find(identifier, "a request for history")
+        if entry is None:
+            return
+        if entry.waiting is not None:
+            entry.waiting.cancel()
+            entry.waiting = None
+        else:
+            entry.subscription.hold()
+            self._hub.streams.mark_live(entry.subscription)
+        await self._replay(identifier, entry, request)
+
+    async def whisper(self, identifier: str, data: Any) -> None:
+        """Hand a client's message to the others of the stream."""
+        entry = self._find(identifier, "a whisper")
+        if entry is None:
+            return
+        if entry.subscription.whisper_stream is None:
+            self._ignore(f"a whisper on {identifier:.200}, which does not take any")
+            return
+        await self._hub.presence.whisper(entry.subscription, data)
+
+    async def join(self, identifier: str, presence: Any) -> None:
+        """Make the client present in the stream of its subscription."""
+        if entry := self._find(identifier, "a join"):
+            await self._hub.presence.join(entry.subscription, presence, entry.channel.presence_of)
+
+    async def leave(self, identifier: str) -> None:
+        if entry := self._find(identifier, "a leave"):
+            await self._hub.presence.leave(entry.subscription)
+
+    async def present(self, identifier: str, data: Any) -> None:
+        """Tell the client who is present."""
+        if entry := self._find(identifier, "a request for presence"):
+            await self._hub.presence.tell(entry.subscription, data)
+
+    async def resync(self, identifier: str) -> None:
+        """Messages may have been lost: the channel tells its state anew."""
+        entry = self._open.get(identifier)
+        if entry is None:
+            return
+        entry.subscription.hold()
+        try:
+            channel = entry.channel
+            if not await self._calls.guard(channel.resync, "resync", channel, command="resync"):
+                # The client's state may be wrong for ever; a new start is the only honest way.
+                self._connection.disconnect("stream_interrupted", reconnect=True)
+        finally:
+            entry.subscription.release()
+
+    async def restore(self, record: SessionRecord) -> list[str]:
+        """Open again what a cut socket had open; the identifiers that are open now.
+
+        Their live messages wait until the client asked for their history.
+        """
+        restored = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.restore_timeout):
+                for was_open in record.subscriptions:
+                    try:
+                        entry = await self._try_to_open(was_open.identifier)
+                    except _Refused as why:
+                        # The client subscribes to what was not restored, and is told then.
+                        logger.info("%r: not restored: %s", self._connection, why)
+                        continue
+                    if entry is None:
+                        break
+                    entry.joined = was_open.joined
+                    entry.waiting = asyncio.get_running_loop().call_later(
+                        self._settings.restore_hold, self._give_up_waiting, entry
+                    )
+                    restored.append(was_open.identifier)
+        self._note_change()
+        return restored
+
+    async def close_all(self) -> None:
+        """The socket is gone: each channel hears that."""
+        for identifier in list(self._open):
+            entry = self._open.pop(identifier)
+            await self._hub.presence.drop(entry.subscription)
+            await self._close(entry)
+
+    def abandon(self) -> None:
+        """Leave all streams without calling anybody: there is no time left."""
+        for entry in self._open.values():
+            self._hub.streams.leave_all(entry.subscription)
+        self._open.clear()
+
+    # Parts of them.
+
+    def _find(self, identifier: str, what: str) -> _Open | None:
+        entry = self._open.get(identifier)
+        if entry is None:
+            self._ignore(f"{what} to {identifier:.200}, not open")
+        return entry
+
+    def _ignore(self, what: str) -> None:
+        stats.commands_refused += 1
+        logger.warning("%r sent %s", self._connection, what)
+
+    def _note_change(self) -> None:
+        if self._connection.extended and not self._connection.closing:
+            self._hub.sessions.changed(self._connection)
+
+    async def _try_to_open(self, identifier: str) -> _Open | None:
+        """Open a channel, held; None when the socket is closed because of it.
+
+        Raises:
+            _Refused: the subscription is rejected.
+        """
+        channel_class, params = self._look_up(identifier)
+        connection = self._connection
+        subscription = connection.make_subscription(
+            identifier, resync=lambda: self._put(partial(self.resync, identifier))
+        )
+        subscription.hold()
+        try:
+            channel = channel_class(
+                connection=connection, subscription=subscription, hub=self._hub, params=params
+            )
+            await self._calls.call(
+                channel.subscribed, command="subscribe", within=self._settings.subscribe_timeout
+            )
+            if not subscription.rejected:
+                entry = self._open[identifier] = _Open(channel, subscription)
+                return entry
+        except Unauthorized as error:
+            connection.disconnect(error.reason, reconnect=False)
+            return None
+        except StreamUnavailable as error:
+            self._calls.interrupted(error)
+            return None
+        except Exception as error:
+            logger.exception("%s.subscribed failed for %r", channel_class.__name__, connection)
+            raise _Refused("its `subscribed` failed") from error
+        finally:
+            if identifier not in self._open:
+                self._hub.streams.leave_all(subscription)
+                subscription.drop()
+        raise _Refused("the channel rejected it")
+
+    def _look_up(self, identifier: str) -> tuple[type[Channel], dict[str, Any]]:
+        if len(self._open) >= self._settings.max_subscriptions:
+            raise _Refused(f"more than {self._settings.max_subscriptions} subscriptions")
+        try:
+            params = decode_object(identifier, "identifier")
+        except ProtocolError as error:
+            raise _Refused(str(error)) from error
+        name = params.pop("channel", None)
+        if not isinstance(name, str) or name not in self._classes:
+            raise _Refused(f"no channel is named {name!r:.100}")
+        return self._classes[name], params
+
+    async def _replay(
+        self, identifier: str, entry: _Open, request: Any, *, first: Frame | None = None
+    ) -> None:
+        """Release a held subscription, with what it missed before what is new."""
+        subscription = entry.subscription
+        frames: list[Frame] | None = None
+        try:
+            wanted = history.read_request(request)
+            frames = await history.replay(
+                wanted, subscription, self._hub.streams, joined=entry.joined
+            )
+        except ProtocolError as error:
+            self._ignore(str(error))
+        except StoreError as error:
+            self._calls.interrupted(error)
+        entry.joined = {}
+        said = answer("reject" if frames is None else "confirm", identifier, to="history")
+        subscription.release(first=first, replay=[*(frames or []), said])
+
+    def _give_up_waiting(self, entry: _Open) -> None:
+        entry.waiting = None
+        entry.subscription.release()
+
+    async def _close(self, entry: _Open) -> None:
+        if entry.waiting is not None:
+            entry.waiting.cancel()
+        self._hub.streams.leave_all(entry.subscription)
+        entry.subscription.drop()
+        channel = entry.channel
+        await self._calls.guard(
+            channel.unsubscribed, "unsubscribed", channel, command="unsubscribe"
+        )

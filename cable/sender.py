@@ -1,0 +1,152 @@
+"""How a broadcast leaves this process, and what happens when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from cable import envelope
+from cable.conf import get_settings
+from cable.envelope import Event
+from cable.kinds import history_of
+from cable.layer import find_layer
+from cable.stats import stats
+from cable.store import get_store
+from cable.streams import CONTROL_GROUP, group_name
+
+logger = logging.getLogger(__name__)
+
+#: Between attempts to send what waits, seconds.
+_RETRY = 0.5
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One event that is not sent yet, or that half is: stored but not yet published."""
+
+    event: Event
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    #: The store may have it already.
+    again: bool = False
+
+
+class Sender:
+    """Sends events from one event loop, each stream's in order.
+
+    What cannot be sent waits for the layer to come back: messages with history until they are
+    given up, others not at all, because nobody could tell a late one from a new one. Whatever
+    is lost is said as soon as the layer delivers again: the stream's subscribers take a new
+    state. Nothing here raises for a layer or store that fails; the work that a broadcast tells
+    of is done.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._waiting: deque[tuple[float, _Waiting]] = deque()
+        self._lost: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def send(self, event: Event) -> None:
+        """Send now, or take over the responsibility for it. Waits `broadcast_timeout` at most."""
+        stats.broadcasts += 1
+        waiting = _Waiting(event)
+        if self._waiting or self._lost:
+            self._wait(waiting, "others wait already")
+            return
+        try:
+            await self._attempt(waiting)
+        except Exception as error:  # each layer and client raises its own
+            self._wait(waiting, repr(error))
+
+    async def _attempt(self, waiting: _Waiting) -> None:
+        settings, event = get_settings(), waiting.event
+        async with asyncio.timeout(settings.broadcast_timeout):
+            stream = event.get("stream")
+            if event["type"] == envelope.MESSAGE and "offset" not in event:
+                options = history_of(event["stream"])
+                if options is not None:
+                    again, waiting.again = waiting.again, True
+                    head = await get_store().append(
+                        event["stream"],
+                        event["message"],
+                        message_id=waiting.id,
+                        options=options,
+                        again=again,
+                    )
+                    event = waiting.event = envelope.positioned(event, head)
+            group = CONTROL_GROUP if stream is None else group_name(stream)
+            await find_layer(settings.layer).group_send(group, event)
+
+    def _wait(self, waiting: _Waiting, why: str) -> None:
+        settings, event = get_settings(), waiting.event
+        stream = event.get("stream", "")
+        keeps = event["type"] in (envelope.DISCONNECT, envelope.GAP) or (
+            event["type"] == envelope.MESSAGE and history_of(stream) is not None
+        )
+        if keeps and len(self._waiting) < settings.max_waiting_broadcasts:
+            logger.warning("a broadcast to %s waits: %s", stream or "all processes", why)
+            deadline = self._now() + settings.broadcast_retry_seconds
+            self._waiting.append((deadline, waiting))
+        else:
+            self._lose(waiting, why)
+        if self._task is None:
+            self._task = asyncio.create_task(self._retry(), name="cable-broadcast-retry")
+
+    def _lose(self, waiting: _Waiting, why: str) -> None:
+        stats.broadcasts_lost += 1
+        stream = waiting.event.get("stream", "")
+        logger.error("a broadcast to %s was lost: %s", stream or "all processes", why)
+        if stream and waiting.event["type"] != envelope.TRANSIENT:
+            self._lost.add(stream)
+
+    async def _retry(self) -> None:
+        try:
+            while self._waiting or self._lost:
+                await asyncio.sleep(_RETRY)
+                try:
+                    await self._send_waiting()
+                    await self._tell_losses()
+                except Exception as error:  # each layer and client raises its own
+                    logger.warning("broadcasts still wait: %r", error)
+        finally:
+            self._task = None
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            deadline, waiting = self._waiting[0]
+            if self._now() > deadline:
+                self._waiting.popleft()
+                self._lose(waiting, "the layer was away for too long")
+                continue
+            await self._attempt(waiting)
+            stats.broadcasts_retried += 1
+            self._waiting.popleft()
+
+    async def _tell_losses(self) -> None:
+        """End the epochs of streams that lost something, so that nobody resumes across it."""
+        for stream in list(self._lost):
+            if (options := history_of(stream)) is not None:
+                await get_store().restart(stream, options)
+            await self._attempt(_Waiting(envelope.gap(stream)))
+            self._lost.discard(stream)
+
+
+_senders: WeakKeyDictionary[asyncio.AbstractEventLoop, Sender] = WeakKeyDictionary()
+
+
+def current_sender() -> Sender:
+    """The sender of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _senders:
+        _senders[loop] = Sender(loop.time)
+    return _senders[loop]
+
+
+def forget_senders() -> None:
+    """In a forked child: what waits in the parent is the parent's."""
+    _senders.clear()
