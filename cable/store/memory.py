@@ -241,7 +241,6 @@ class MemoryStore:
         if kept is None:
             kept = _Stream()
             self._streams.put(stream, kept)
-        kept.purge(now)
         kept.drop_aged(now - options.age_ms)
         kept.renew(now, options.meta_ms)
         return kept

@@ -74,6 +74,20 @@ async def test_what_expired_is_dropped_though_nobody_asks_for_it() -> None:
     assert (len(store._streams), len(store._sessions), len(store._present)) == (0, 0, 0)
 
 
+async def test_times_to_live_are_kept_to_the_millisecond() -> None:
+    world = MemoryWorld()
+    head = await append(world, "s")
+    await world.store.save_sessions({"a": "1"}, seconds=60)
+    await world.advance(59_999)
+    assert await world.store.load_session("a") == "1"
+    await world.advance(1)
+    assert await world.store.load_session("a") is None
+    await world.advance(3_600_000 - 60_001)
+    assert await world.store.heads(["s"]) == [head]
+    await world.advance(3_600_000)
+    assert await world.store.heads(["s"]) == [None]
+
+
 async def test_presence_leaves_nothing_behind() -> None:
     store = MemoryStore()
     await store.presence_join("s", "sid", id="ann", info="{}", seconds=60)

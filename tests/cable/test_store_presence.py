@@ -92,7 +92,7 @@ async def test_sweep_drops_who_expired(world: World) -> None:
     assert await store.presence_members("s") == {"bob": "{}"}
     assert await store.presence_sweep("s") == ["ann"]
     assert await store.presence_sweep("s") == []
-    await store.presence_touch([("s", "one")], seconds=60)
+    assert await store.presence_touch([("s", "one")], seconds=60) == [("s", "one")]
     assert await store.presence_members("s") == {"bob": "{}"}
     await world.advance(40_000)
     assert await store.presence_sweep("s") == ["bob"]
@@ -196,3 +196,10 @@ async def test_stream_that_nobody_sweeps_is_forgotten(world: World) -> None:
     assert await join(world.store, "one", "ann") == "joined"
     await world.advance(3_661_000)
     assert await world.store.presence_sweep("s") == []
+
+
+async def test_short_stay_does_not_end_a_long_one(world: World) -> None:
+    await world.store.presence_join("s", "one", id="ann", info="{}", seconds=7200)
+    await world.store.presence_join("s", "two", id="bob", info="{}", seconds=1)
+    await world.advance(3_700_000)
+    assert await world.store.presence_members("s") == {"ann": "{}"}

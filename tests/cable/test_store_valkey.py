@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
 import pytest
@@ -201,6 +201,27 @@ async def test_absent_server_is_an_error_without_its_password() -> None:
     await store.close()
 
 
+async def test_command_without_an_answer_is_not_sent_again() -> None:
+    """By itself: the store's caller says whether it may have run."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await reader.read(65536):
+            seen.append(request)
+            if b"GET" in request:
+                break
+            writer.write(b"+OK\r\n" * request.count(b"CLIENT"))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        store = ValkeyStore(f"redis://127.0.0.1:{port}/0", prefix="p", max_connections=2, timeout=5)
+        with pytest.raises(StoreError, match="ConnectionError"):
+            await store.load_session("sid")
+        await store.close()
+    assert sum(b"GET" in request for request in seen) == 1
+
+
 async def test_servers_error_is_an_error(world: ValkeyWorld) -> None:
     await world.client.set(f"{world.prefix}:{{s}}:meta", "no hash", px=60_000)
     with pytest.raises(StoreError, match="WRONGTYPE"):
@@ -230,7 +251,10 @@ async def test_silent_server_is_given_up_in_time_and_nothing_is_mixed_up(
     pid = int((server.files / "pid").read_text())
     os.kill(pid, signal.SIGSTOP)
     try:
-        calls = [append(store, "2"), *(store.load_session("x") for _ in range(300))]
+        calls: list[Awaitable[object]] = [append(store, "2")]
+        calls += [store.load_session("x") for _ in range(300)]
+        # Both connections are busy with the others: this is given up before it is sent.
+        calls.append(append(store, "unsent"))
         results = await asyncio.gather(*calls, return_exceptions=True)
     finally:
         os.kill(pid, signal.SIGCONT)
