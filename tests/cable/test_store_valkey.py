@@ -22,7 +22,6 @@ from tests.cable.polling import until
 from tests.cable.stores import ValkeyWorld
 
 OPTIONS = HistoryOptions(limit=3, seconds=300, meta_seconds=3600)
-SCRIPTS = [value for value in vars(scripts).values() if isinstance(value, Script)]
 
 
 @pytest.fixture
@@ -300,7 +299,3 @@ async def test_who_waits_while_it_closes_is_told(server: ValkeyServer) -> None:
         results = await asyncio.gather(*calls, return_exceptions=True)
         await client.execute_command("CLIENT", "UNPAUSE")
     assert {str(result) for result in results} == {f"{store.name}: closed"}
-
-
-def test_scripts_have_names_of_their_own() -> None:
-    assert len({script.sha for script in SCRIPTS}) == len(SCRIPTS) == 9
