@@ -93,7 +93,7 @@ class PresenceKeeper:
         """
         try:
             await self.join_as(subscription, *messages.read_request(raw, decide))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             self._refuse(subscription, f"a join that is refused: {error}")
         except Exception:  # of the application's `decide`
             logger.exception("nobody decided who %s is", subscription.identifier)

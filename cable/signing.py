@@ -61,7 +61,7 @@ def verify_stream(signed: str) -> str:
         raise BadSignature(f"a signed stream name must be text, not {type(signed).__name__}")
     if len(signed) > _MAX_SIGNED:
         raise BadSignature(f"it has {len(signed)} characters; at most {_MAX_SIGNED}")
-    # From the right: the digest has no dash, but base64 for URLs may end with some.
+    # From the right: the digest has no dash, but base64 for URLs may have some.
     encoded, separator, digest = signed.rpartition(_SEPARATOR)
     if not separator or not signed.isascii():
         raise BadSignature("it must be base64, two dashes and a digest")

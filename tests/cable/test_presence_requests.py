@@ -58,12 +58,16 @@ async def test_longest_id_and_info_are_taken(alone: Process) -> None:
     assert client.frames == []
 
 
+def deep() -> list[Any]:
+    value: list[Any] = []
+    for _ in range(5000):
+        value = [value]
+    return value
+
+
 async def test_info_that_is_nested_too_deeply_is_refused(alone: Process) -> None:
     client = Client("1")
-    info: list[Any] = []
-    for _ in range(5000):
-        info = [info]
-    await alone.join(client, "ann", info)
+    await alone.join(client, "ann", deep())
     assert client.frames == [ERROR]
     assert alone.said == []
 
@@ -127,6 +131,8 @@ async def test_application_joins_for_its_client(alone: Process) -> None:
         await alone.keeper.join_as(client.subscription, "bob", None)
     with pytest.raises(ValueError, match="at most 20"):
         await alone.keeper.join_as(client.subscription, "ann", "x" * 20)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        await alone.keeper.join_as(client.subscription, "ann", deep())
     with pytest.raises(TypeError):
         await alone.keeper.join_as(client.subscription, "ann", object())
     assert (alone.heard(), client.frames) == ([], [])
@@ -152,17 +158,26 @@ async def test_client_is_told_who_is_present(alone: Process) -> None:
     ]
 
 
-async def test_answer_is_bounded_and_its_total_true() -> None:
-    process = Process(MemoryWorld().store, max_presence_records=2, max_payload_bytes=62)
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    # A record takes 31 bytes with its comma.
+    [
+        ({"max_presence_records": 2}, 2),
+        ({"max_payload_bytes": 62}, 2),
+        ({"max_payload_bytes": 61}, 1),
+    ],
+)
+async def test_answer_is_bounded_and_its_total_true(bounds: dict[str, int], told: int) -> None:
+    process = Process(MemoryWorld().store, **bounds)
     asking = Client("0")
     for id_ in ("a", "b", "c"):
         await process.join(Client(id_), id_, "ä" * 5)
     await process.keeper.tell(asking.subscription, {})
-    small = Process(process.store.store, max_payload_bytes=61)  # each takes 31 with its comma
-    await small.keeper.tell(asking.subscription, {})
-    told = [frame["message"] for frame in asking.frames]
-    assert [(message["total"], len(message["records"])) for message in told] == [(3, 2), (3, 1)]
-    for record in [record for message in told for record in message["records"]]:
+    (frame,) = asking.frames
+    assert frame["message"]["total"] == 3
+    records = frame["message"]["records"]
+    assert len(records) == told
+    for record in records:
         assert record in [{"id": id_, "info": "äääää"} for id_ in ("a", "b", "c")]
     await process.keeper.close()
 

@@ -8,6 +8,7 @@ import string
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -31,8 +32,8 @@ OLDER = "an-older-key-of-ours"
 CHAT = "ImNoYXQvMjAyNCI=--52f9b06367df19e73b7f4f61222f7ad10f231600278129d53976e29716daa043"
 VAN = "Inpvw6sgPCY+IPCfmpoi--3b6570a351c6e9db540567ddd5c586f56e0fa6954b328564ceff2f1c4933820c"
 CHAT_BY_OLDER = "ImNoYXQvMjAyNCI=--313fc3fddeeffc99ef86d4821c6bd96fedcebe51cbf803faa6f7bbff6506a3c9"
-#: "job?7~~>" in the base64 for URLs.
-FOR_URL = "ImpvYj83fn4-Ig==--9f00d4d7d9ef2e66a619f0491c7431a587629d54b81c14f298df5435f4df0747"
+#: "abc！" in the base64 for URLs.
+FOR_URL = "ImFiY--8gSI=--20b427940999c20cfcd6930117026f4e32b31b31e2797c69ec94029c9cc0ca91"
 #: The key signed an array: ["chat/2024",1].
 ARRAY = "WyJjaGF0LzIwMjQiLDFd--2a69fa966098e1cc981b59bb9f8f0b08ebbf733e3e41159c22866f27826af7ac"
 
@@ -49,7 +50,7 @@ def test_signs_and_verifies_as_others_do() -> None:
     assert sign_stream("zoë <&> 🚚") == VAN
     assert verify_stream(CHAT) == verify_stream(CHAT_BY_OLDER) == "chat/2024"
     assert verify_stream(VAN) == "zoë <&> 🚚"
-    assert verify_stream(FOR_URL) == "job?7~~>"
+    assert verify_stream(FOR_URL) == "abc！"
 
 
 def test_key_that_is_no_longer_listed_verifies_nothing(settings: Settings) -> None:
@@ -71,7 +72,7 @@ def test_keys_come_from_djangos_where_none_are_set(settings: Settings) -> None:
     with pytest.raises(BadSignature, match="no key has signed it"):
         verify_stream(by_one)
     # Django's key itself signs other things; it must not sign names too.
-    settings.CABLE = {"signing_keys": ["two" * 20]}
+    settings.CABLE = {"signing_keys": ["one" * 20]}
     with pytest.raises(BadSignature, match="no key has signed it"):
         verify_stream(by_one)
 
@@ -272,7 +273,6 @@ async def test_settings_say_what_is_offered(
 
 def test_short_keys_are_a_mistake_and_no_mistake_shows_a_key(settings: Settings) -> None:
     settings.CABLE = {"signing_keys": [KEY, "x" * 15]}
-    with pytest.raises(Exception, match=r"length >= 16 - at `\$.signing_keys\[...\]`") as mistake:
+    with pytest.raises(ImproperlyConfigured, match=r"length >= 16 .*signing_keys") as mistake:
         get_settings()
     assert KEY not in str(mistake.value)
-    settings.CABLE = {}
