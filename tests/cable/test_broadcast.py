@@ -7,10 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
-from channels.layers import channel_layers
 from pytest_django import Settings
 
 from cable import abroadcast, adisconnect_identity, broadcast, disconnect_identity
@@ -18,16 +16,7 @@ from cable.hub import Hub
 from cable.layer import find_layer
 from tests.cable.layers import ScriptedLayer
 from tests.cable.polling import until
-from tests.cable.test_hub import Sink
-
-
-@pytest.fixture
-def layer() -> Iterator[ScriptedLayer]:
-    """A scripted layer in the place of the configured one."""
-    layer = ScriptedLayer()
-    channel_layers.set("default", layer)
-    yield layer
-    channel_layers.backends.clear()
+from tests.cable.sink import Sink
 
 
 def test_sender_without_a_hub_keeps_one_thread_and_one_loop(layer: ScriptedLayer) -> None:
@@ -47,7 +36,7 @@ def test_sender_without_a_hub_keeps_one_thread_and_one_loop(layer: ScriptedLayer
 
 async def test_sender_beside_a_hub_uses_its_loop(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     sink = Sink("a")
-    await hub.join("stream", sink)
+    await hub.streams.join("stream", sink)
     layer = find_layer("default")
     send, loops = layer.group_send, []
 
@@ -87,35 +76,47 @@ async def test_mistakes_are_raised_by_the_coroutine_too(layer: ScriptedLayer) ->
 
 
 @pytest.mark.parametrize("fault", ["down", "hanging"])
+@pytest.mark.parametrize(
+    ("stream", "fate"),
+    [
+        ("stream", "a broadcast to stream waits"),
+        ("plain", "a broadcast to plain was lost"),
+    ],
+)
 def test_layer_that_fails_is_logged_and_holds_nobody_long(
-    layer: ScriptedLayer, fault: str, settings: Settings, caplog: pytest.LogCaptureFixture
+    layer: ScriptedLayer,
+    fault: str,
+    stream: str,
+    fate: str,
+    settings: Settings,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings.CABLE = {"broadcast_timeout": 0.2}
+    settings.CABLE = {**settings.CABLE, "broadcast_timeout": 0.2}
     setattr(layer, fault, True)
     started = time.monotonic()
-    broadcast("stream", {"n": 1})
+    broadcast(stream, {"n": 1})
     assert time.monotonic() - started < 1
-    assert "a broadcast to group cable.stream was lost" in caplog.text
+    assert fate in caplog.text
 
 
 def test_waiting_senders_are_bounded(
     layer: ScriptedLayer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.CABLE = {"broadcast_timeout": 0.5, "max_pending_broadcasts": 2}
+    settings.CABLE = {**settings.CABLE, "broadcast_timeout": 0.5, "max_pending_broadcasts": 2}
     layer.hanging = True
     threads = [threading.Thread(target=broadcast, args=("stream", {"n": 1})) for _ in range(2)]
     for thread in threads:
         thread.start()
-    from cable.broadcast import _sender
+    from cable.broadcast import _bridge
 
     deadline = time.monotonic() + 2
-    while _sender._pending < 2:
+    while _bridge._pending < 2:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     started = time.monotonic()
     broadcast("stream", {"n": 3})
     assert time.monotonic() - started < 0.2
-    assert "was lost: 2 wait already" in caplog.text
+    assert "was lost: 2 threads wait already" in caplog.text
     for thread in threads:
         thread.join()
 

@@ -44,7 +44,7 @@ class Recorder(Channel):
 
     async def subscribed(self) -> None:
         self.note("subscribed")
-        await self.stream_from("stream")
+        await self.stream_from("plain")
 
     async def unsubscribed(self) -> None:
         self.note("unsubscribed")
@@ -60,7 +60,7 @@ class Recorder(Channel):
 
 
 @asynccontextmanager
-async def bind(connection: Connection) -> AsyncIterator[None]:
+async def bind(connection: Connection, command: str) -> AsyncIterator[None]:
     token = company.set(connection.identity.key)
     yield
     company.reset(token)
@@ -92,8 +92,8 @@ async def test_unauthorized_from_around_command_ends_the_socket_and_the_commands
     answers = iter([True, False])
 
     @asynccontextmanager
-    async def suspended(connection: Connection) -> AsyncIterator[None]:
-        if next(answers):
+    async def suspended(connection: Connection, command: str) -> AsyncIterator[None]:
+        if command == "subscribe" and next(answers):
             raise Unauthorized(reason)
         yield
 
@@ -154,7 +154,7 @@ async def test_resync_that_fails_lets_the_client_start_over(hub: Hub, open_socke
 async def test_changes_during_resync_follow_the_new_state(hub: Hub, open_socket: Open) -> None:
     class A_(Recorder):
         async def resync(self) -> None:
-            await abroadcast("stream", {"change": 1})
+            await abroadcast("plain", {"change": 1})
             await asyncio.sleep(0.05)
             self.transmit({"state": 1})
 
@@ -209,9 +209,9 @@ async def test_unsubscribed_that_hangs_does_not_keep_the_socket(
     started = time.monotonic()
     await socket.leave()
     assert time.monotonic() - started < 1
-    assert "commands and `unsubscribed` took more than 0.4 s; cancelled" in caplog.text
+    assert "its last callbacks took more than 0.4 s; cancelled" in caplog.text
     assert hub.connections == set()
-    assert hub._listeners == {}
+    assert len(hub.streams) == 0
 
 
 async def test_cancelled_application_tells_to_reconnect_and_runs_the_callbacks(
@@ -261,7 +261,7 @@ async def test_slow_reader_loses_what_waits_and_is_told(
     await socket.subscribe(A)
     socket.writable.clear()
     for number in range(20):
-        await abroadcast("stream", {"n": number, "filler": "x" * 1000})
+        await abroadcast("plain", {"n": number, "filler": "x" * 1000})
     await until(lambda: "unsubscribed for nobody" in A_.calls or socket.to_application.empty())
     socket.writable.set()
     frames = []
@@ -306,17 +306,27 @@ async def test_expired_identity_is_never_welcomed(hub: Hub) -> None:
     assert hub.connections == set()
 
 
-async def test_closed_sockets_leave_nothing_behind(hub: Hub, open_socket: Open) -> None:
-    class A_(Recorder): ...
+@pytest.mark.parametrize("extended", [False, True])
+async def test_closed_sockets_leave_nothing_behind(
+    hub: Hub, open_socket: Open, extended: bool
+) -> None:
+    class A_(Recorder):
+        async def subscribed(self) -> None:
+            await super().subscribed()
+            await self.stream_from("stream")
 
-    before = len(asyncio.all_tasks())
-    sockets = [await open_socket({"A": A_}) for _ in range(20)]
+    before = asyncio.all_tasks()
+    sockets = [await open_socket({"A": A_}, extended=extended) for _ in range(20)]
     for socket in sockets:
         await socket.subscribe(A)
     for socket in sockets:
         await socket.leave()
     assert hub.connections == set()
-    assert hub._listeners == {}
+    assert len(hub.streams) == 0
+    assert hub.identities == 0
     assert all(not slot for slot in hub._ticker._slots)
-    # What stays is the hub's own: it receives, keeps and ticks.
-    assert len(asyncio.all_tasks()) - before == 3
+    assert hub.sessions._kept == set()
+    # What stays is the hub's own.
+    stay = {"cable-receive", "cable-keep", "cable-ticker", "cable-positions"}
+    left = [task.get_name() for task in asyncio.all_tasks() - before]
+    assert sorted(left) == sorted(stay | ({"cable-sessions"} if extended else set()))

@@ -30,7 +30,10 @@ LIMIT = 1000
         ({"at": datetime(2026, 11, 22, 10, tzinfo=UTC)}, '{"at":"2026-11-22T10:00:00Z"}'),
         ({"id": UUID(int=1)}, '{"id":"00000000-0000-0000-0000-000000000001"}'),
         ({"price": Decimal("1.50")}, '{"price":"1.50"}'),
-        (Command("x", None, None), '{"command":"x","identifier":null,"data":null}'),
+        (
+            Command("x"),
+            '{"command":"x","identifier":null,"data":null,"history":null,"presence":null}',
+        ),
         ("é\u2028", '"é\u2028"'),
     ],
 )
