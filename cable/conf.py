@@ -58,6 +58,9 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     conflated_frames_per_second: Seconds = 4.0
     #: Keys of one conflated stream; new ones beyond it are refused. Ten times the largest company.
     max_conflated_keys: Count = 20_000
+    #: One read of a conflated stream's state. Longer than `subscribe_timeout`: a client that comes
+    #: back after giving up finds it read.
+    state_load_timeout: Seconds = 10.0
 
     #: How long a cut socket's session can be taken up again. AnyCable's default.
     session_seconds: Seconds = 300.0
@@ -124,6 +127,9 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     close_timeout: Seconds = 5.0
     #: All of a closed socket's `unsubscribed` together; Daphne kills the application at 10 s.
     teardown_timeout: Seconds = 8.0
+    #: A process that was asked to end serves on for so long, while `is_draining()` tells balancers
+    #: to send it nobody. Production sets what its balancer takes to notice.
+    drain_notice: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     #: Sockets are told to go spread over this long, so that they do not come back all at once.
     drain_window: Annotated[float, msgspec.Meta(ge=0)] = 5.0
     #: A socket is not told to go while it sends commands: one that is still on its way would
