@@ -110,6 +110,7 @@ async def open_socket(hub: Hub) -> AsyncIterator[Open]:
             disconnected: Hook | None = None,
             query: str = "",
             extended: bool = False,
+            headers: dict[str, str] | None = None,
             welcomed: bool = True,
         ) -> Socket:
             hooks = {
@@ -122,7 +123,7 @@ async def open_socket(hub: Hub) -> AsyncIterator[Open]:
                 authenticate=authenticate,
                 **{name: hook for name, hook in hooks.items() if hook is not None},  # type: ignore[arg-type]
             )
-            socket = Socket(application, query=query, extended=extended)
+            socket = Socket(application, query=query, extended=extended, headers=headers)
             stack.push_async_callback(socket.leave)
             if welcomed:
                 await socket.be_welcomed()

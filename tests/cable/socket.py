@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from cable import CableApplication
@@ -21,7 +22,12 @@ class Socket:
     restored: list[str] | None
 
     def __init__(
-        self, application: CableApplication, *, query: str = "", extended: bool = False
+        self,
+        application: CableApplication,
+        *,
+        query: str = "",
+        extended: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.extended = extended
         self.to_application: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -33,7 +39,7 @@ class Socket:
             "type": "websocket",
             "path": "/cable",
             "query_string": query.encode(),
-            "headers": [],
+            "headers": [(key.encode(), value.encode()) for key, value in (headers or {}).items()],
             "subprotocols": ["actioncable-v1-ext-json" if extended else "actioncable-v1-json"],
         }
         self.task = asyncio.create_task(application(scope, self.to_application.get, self._send))

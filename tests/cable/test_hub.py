@@ -22,9 +22,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     prefixes: list[str] = []
     build = protocol.message
 
-    def message(prefix: str, encoded: str, position: str = "") -> Frame:
+    def message(prefix: str, *rest: Any) -> Frame:
         prefixes.append(prefix)
-        return build(prefix, encoded, position)
+        return build(prefix, *rest)
 
     monkeypatch.setattr(protocol, "message", message)
     return prefixes
