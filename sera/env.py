@@ -53,6 +53,12 @@ class Env(BaseSettings):
     # rest of the pool is left to HTTP requests.
     SOCKET_DATABASE_THREADS: Annotated[int, Field(ge=1, le=100)] = 4
 
+    # When a server process ends, its sockets are sent away spread over this long, so that they
+    # do not come back all at once.
+    DRAIN_SECONDS: Annotated[float, Field(ge=0, le=100)] = 5
+    # Before that it serves on while /readyz says 503: as long as the balancer takes to notice.
+    DRAIN_NOTICE_SECONDS: Annotated[float, Field(ge=0, le=100)] = 0
+
     LOG_LEVEL: str = "INFO"
     LOG_FORMAT: Annotated[str, Field(pattern="^(console|json)$")] = "console"
 

@@ -11,11 +11,14 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
+from cable.servers import is_draining
 from tenants.context import platform_scope
 
 
 class HealthMiddleware:
-    """`/healthz`: the process answers. `/readyz`: its database and Valkey answer too."""
+    """`/healthz`: the process answers. `/readyz`: its database and Valkey answer too, and it is not
+    about to end.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -23,6 +26,8 @@ class HealthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/healthz":
             return JsonResponse({"status": "alive"})
+        if request.path == "/readyz" and is_draining():
+            return JsonResponse({"status": "draining"}, status=503)
         if request.path == "/readyz":
             checks = {"database": _database(), "valkey": _valkey()}
             ready = all(state == "ok" for state in checks.values())

@@ -46,7 +46,8 @@ TENANT_APPS = [
     "tracking",
 ]
 INSTALLED_APPS = [
-    "daphne",  # first: it replaces `runserver`
+    "cable",  # first: it replaces `runserver`
+    "daphne",
     *SHARED_APPS,
     *(app for app in TENANT_APPS if app not in SHARED_APPS),
     "django.contrib.messages",
@@ -166,6 +167,8 @@ CHANNEL_LAYERS = {
 CABLE: dict[str, Any] = {
     "store": REDIS_URL,
     "store_prefix": "sera.cable",
+    "drain_window": env.DRAIN_SECONDS,
+    "drain_notice": env.DRAIN_NOTICE_SECONDS,
 }
 
 # --- Background work

@@ -28,7 +28,7 @@ STOP_SECONDS = 20
 SERVERS: dict[str, list[str]] = {
     "uvicorn": [
         "-m",
-        "uvicorn",
+        "cable.servers.uvicorn",
         "sera.asgi:application",
         "--host=127.0.0.1",
         "--ws=websockets-sansio",
@@ -49,6 +49,7 @@ class Process:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "PYTHONUNBUFFERED": "1",
+            "DRAIN_SECONDS": "0.2",
             **environment,
         }
         self.log = log

@@ -27,6 +27,8 @@ from sera.services import ports
 READY_SECONDS = 90.0
 # The web process closes its sockets and finishes open requests.
 WEB_STOP_SECONDS = 10
+# Nobody here has so many clients that they should leave one by one.
+WEB_DRAIN_SECONDS = 1
 # A worker finishes its task; a task that is cut off runs again (acks_late).
 WORKER_STOP_SECONDS = 10
 _PROBE_SECONDS = 3
@@ -57,7 +59,13 @@ def _up(options: Namespace) -> int:
     settings = user_settings()
     ensure_built()
     with running_services(settings) as variables:
-        env = {**tool_environment(), **variables, **_scratch_folder()}
+        drain = settings.get("DRAIN_SECONDS", str(WEB_DRAIN_SECONDS))
+        env = {
+            **tool_environment(),
+            **variables,
+            **_scratch_folder(),
+            "DRAIN_SECONDS": drain,
+        }
         _manage("Migrating the database", "migrate_all", env)
         if options.demo:
             _manage("Preparing the demo's companies", "seed_demo", env)
@@ -115,7 +123,7 @@ def programs(options: Namespace, domain: str) -> list[Program]:
         Program(
             name="web",
             command=(
-                *(python, "-m", "uvicorn", "sera.asgi:application"),
+                *(python, "-m", "cable.servers.uvicorn", "sera.asgi:application"),
                 *("--host", options.host, "--port", str(options.port)),
                 # The implementation with write back-pressure. Compression would cost each
                 # socket more memory than everything else together.

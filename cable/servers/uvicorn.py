@@ -1,0 +1,113 @@
+"""uvicorn that drains: `python -m cable.servers.uvicorn APP` with every option of uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import threading
+from asyncio import TimerHandle
+from importlib import import_module
+from typing import Any
+
+import uvicorn
+import uvicorn.server
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from cable.conf import get_settings
+from cable.hub import Hub
+from cable.servers import state
+
+logger = logging.getLogger(__name__)
+
+#: How often it is looked whether sockets have closed, seconds.
+_AGAIN = 0.05
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """A socket whose connection does not outlive its application.
+
+    uvicorn closes the connection then, but only once everything is written: a peer that never
+    reads would keep it, with all that waits for it, for ever.
+    """
+
+    _end: TimerHandle | None = None
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            if not self.disconnected:
+                self._end = self.loop.call_later(get_settings().close_timeout, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+
+class Server(uvicorn.server.Server):
+    """Drains the cable before it stops."""
+
+    _drain: asyncio.Task[None] | None = None
+    _sockets: list[socket.socket] | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            # uvicorn raises the signal once more at the end, for whoever handled it before.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        super().run(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sockets = sockets
+        if self.config.ws_protocol_class is WebSocketsSansIOProtocol:
+            self.config.ws_protocol_class = WebSocket
+        await super().startup(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Go on ticking, for the Date header, until the cable is drained."""
+        if not await super().on_tick(counter):
+            return False
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._leave(), name="cable-drain")
+        if self.force_exit:
+            self._drain.cancel()
+            return True
+        return self._drain.done()
+
+    async def _leave(self) -> None:
+        try:
+            settings = get_settings()
+            state.begin()
+            await asyncio.sleep(settings.drain_notice)
+            for server in self.servers:
+                server.close()
+            for listening in self._sockets or []:
+                listening.close()
+            await Hub.current().drain()
+            # What comes next would close a socket whose peer has not answered our close yet, and
+            # one that is just being opened, with 1012.
+            await self._sockets_closed(within=settings.close_timeout)
+        except Exception:
+            logger.exception("the cable could not be drained")
+
+    async def _sockets_closed(self, *, within: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        kind: Any = self.config.ws_protocol_class
+        while any(isinstance(one, kind) for one in self.server_state.connections):
+            if loop.time() >= deadline:
+                return
+            await asyncio.sleep(_AGAIN)
+
+
+# uvicorn's command names its class itself. A worker of `--workers` imports this module but runs
+# nothing of it, so this is done at import.
+for _name in ("uvicorn.main", "uvicorn.supervisors.multiprocess"):
+    import_module(_name).Server = Server  # type: ignore[attr-defined]
+
+if __name__ == "__main__":
+    sys.argv[0] = "uvicorn"  # the name in its help
+    uvicorn.main()
