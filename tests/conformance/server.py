@@ -24,6 +24,7 @@ _BOUNDS = {
     "subscribe_timeout": SUBSCRIBE_TIMEOUT,
     "authenticate_timeout": AUTHENTICATE_TIMEOUT,
     "close_timeout": 1.5,
+    "drain_window": 0.5,
 }
 
 Kind = Literal["uvicorn", "daphne"]
@@ -41,18 +42,22 @@ class CableServer:
         layer: str,
         redis_url: str = "",
         cable: dict[str, Any] | None = None,
+        port: int | None = None,
     ) -> None:
         self.kind = kind
-        self.port = unused()
+        self.port = port or unused()
         self.events_file = folder / "events.jsonl"
         self.events_file.touch()
         self.log_file = folder / "server.log"
         commands = {
             "uvicorn": [
-                *("uvicorn", _APPLICATION, "--port", str(self.port), "--log-level", "warning"),
-                *("--ws-per-message-deflate", "false"),
+                *("cable.servers.uvicorn", _APPLICATION, "--port", str(self.port)),
+                *("--log-level", "warning", "--ws-per-message-deflate", "false"),
             ],
-            "daphne": ["daphne", "--port", str(self.port), "--verbosity", "0", _APPLICATION],
+            "daphne": [
+                *("cable.servers.daphne", "--port", str(self.port), "--verbosity", "0"),
+                _APPLICATION,
+            ],
         }
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
@@ -93,8 +98,15 @@ class CableServer:
 
     def terminate(self) -> int:
         """Stop it as a deployment does; the exit status."""
+        self.ask_to_end()
+        return self.wait()
+
+    def ask_to_end(self, number: signal.Signals = signal.SIGTERM) -> None:
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """Let it end; the exit status."""
         try:
             return self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

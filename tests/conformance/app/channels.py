@@ -187,6 +187,7 @@ class BrokenChannel(Channel):
 
 class SlowChannel(Channel):
     async def subscribed(self) -> None:
+        record(event="subscribing", key=self.identity.key)
         await asyncio.sleep(self.params["seconds"])
 
 

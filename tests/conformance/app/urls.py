@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from django.db import transaction
@@ -9,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from cable import State, abroadcast, broadcast, broadcast_state, disconnect_identity
+from cable.servers import is_draining
+from tests.conformance.app.channels import record
 
 
 def send(request: HttpRequest) -> HttpResponse:
@@ -47,6 +50,16 @@ def disconnect(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+async def slow(request: HttpRequest) -> HttpResponse:
+    record(event="request", key="http")
+    await asyncio.sleep(json.loads(request.body)["seconds"])
+    return HttpResponse(status=204)
+
+
+def ready(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=503 if is_draining() else 200)
+
+
 async def drain(request: HttpRequest) -> HttpResponse:
     from tests.conformance.app.asgi import cable
 
@@ -61,4 +74,6 @@ urlpatterns = [
     path("transaction", send_in_transaction),
     path("disconnect", disconnect),
     path("drain", drain),
+    path("slow", slow),
+    path("readyz", ready),
 ]
