@@ -85,8 +85,10 @@ class Sender:
     def _wait(self, waiting: _Waiting, why: str) -> None:
         settings, event = get_settings(), waiting.event
         stream = event.get("stream", "")
-        keeps = event["type"] in (envelope.DISCONNECT, envelope.GAP) or (
-            event["type"] == envelope.MESSAGE and history_of(stream) is not None
+        keeps = (
+            event["type"] in (envelope.DISCONNECT, envelope.GAP)
+            or (event["type"] == envelope.MESSAGE and history_of(stream) is not None)
+            or "presence" in event  # said twice it does no harm, and never it leaves a ghost
         )
         if keeps and len(self._waiting) < settings.max_waiting_broadcasts:
             logger.warning("a broadcast to %s waits: %s", stream or "all processes", why)
@@ -130,10 +132,15 @@ class Sender:
     async def _tell_losses(self) -> None:
         """End the epochs of streams that lost something, so that nobody resumes across it."""
         for stream in list(self._lost):
-            if (options := history_of(stream)) is not None:
-                await get_store().restart(stream, options)
-            await self._attempt(_Waiting(envelope.gap(stream)))
+            # Taken out first: what is lost while this is said has to be said again.
             self._lost.discard(stream)
+            try:
+                if (options := history_of(stream)) is not None:
+                    await get_store().restart(stream, options)
+                await self._attempt(_Waiting(envelope.gap(stream)))
+            except BaseException:
+                self._lost.add(stream)
+                raise
 
 
 _senders: WeakKeyDictionary[asyncio.AbstractEventLoop, Sender] = WeakKeyDictionary()

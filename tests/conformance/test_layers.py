@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,37 +10,13 @@ from pathlib import Path
 import pytest
 import redis
 
-from sera.services.ports import unused
-from sera.services.valkey import ValkeyServer
 from tests.conformance.client import Client, identifier
+from tests.conformance.fragile import FragileValkey
 from tests.conformance.server import CableServer
 
 #: From the layer's return to the client's new state (seconds).
 RECOVERY = 10.0
 INTERRUPTED = {"type": "disconnect", "reason": "stream_interrupted", "reconnect": True}
-
-
-class FragileValkey:
-    """A Valkey that can be killed; started again it is empty, on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = ValkeyServer(folder, unused(), durable=False)
-        self._server.start()
-        self.url = self._server.url
-        self.port = self._server.port
-
-    def kill(self) -> None:
-        pid = self._server.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-
-    def start(self) -> None:
-        self._server = ValkeyServer(self._server.data_dir, self.port, durable=False)
-        self._server.start()
-        assert self._server.port == self.port
-
-    def stop(self) -> None:
-        self._server.stop()
 
 
 @pytest.fixture

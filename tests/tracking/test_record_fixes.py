@@ -112,7 +112,7 @@ def test_the_map_hears_of_the_newest_fix_after_the_commit(
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     with (
-        patch("cable.broadcast._sender.send") as send,
+        patch("cable.broadcast._bridge.send") as send,
         django_capture_on_commit_callbacks(execute=True) as callbacks,
     ):
         record_fixes(technician_id=1, fixes=[fix(0), fix(1, speed=3.0)])
