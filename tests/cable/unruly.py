@@ -57,3 +57,11 @@ class UnrulyStore:
     async def messages(self, stream: str = "stream") -> list[str]:
         log = await self.world.store.read(stream, OPTIONS)
         return [entry.message for entry in log.entries]
+
+    def forget_newest(self, count: int, stream: str = "stream") -> None:
+        """As a server that failed over to a copy that was behind."""
+        kept = self.world.store._streams.get(stream, self.world.time)  # type: ignore[attr-defined]
+        for _ in range(count):
+            kept.log.pop()
+        kept.offset -= count
+        kept.time = kept.log[-1][1].time_ms if kept.log else 0
