@@ -132,6 +132,16 @@ async def test_new_sockets_are_turned_away_and_open_requests_are_answered(
 
 
 @each_kind
+async def test_socket_that_is_being_opened_is_told_too(kind: Kind, make_server: MakeServer) -> None:
+    server = make_server(kind, cable={"drain_window": 0.0})
+    client = await Client.open(f"{server.url}?jid=slow")
+    await wait_for(lambda: server.events("slow"))
+    server.ask_to_end()
+    await told_to_restart(client)
+    assert await ended(server) == 0
+
+
+@each_kind
 async def test_interrupt_ends_the_waiting(kind: Kind, make_server: MakeServer) -> None:
     server = make_server(kind, cable={"drain_notice": 60.0})
     client = await Client.welcomed(f"{server.url}?jid=ada")

@@ -36,6 +36,9 @@ async def authenticate(scope: Scope, token: str | None) -> Identity:
         raise Unauthorized
     if key == "crash":
         raise RuntimeError("the user database is away")
+    if key == "slow":
+        record(event="authenticating", key=key)
+        await asyncio.sleep(0.5)
     if key == "hang":
         await asyncio.sleep(60)
     return Identity(key=key, expires_at=float(expires_at) if expires_at else None)
