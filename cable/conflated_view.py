@@ -110,10 +110,10 @@ class View:
         self.keys = {key for key, entry in self._entries.items() if self._admits(entry)}
 
     def cohort(self, *, snapshot_due: bool, applied: int) -> Cohort:
-        """Those who wait for a snapshot, or those who miss nothing."""
+        """Those who wait for a snapshot from here on, or those who miss nothing."""
         wanted: dict[str, bool] | None = None if snapshot_due else {}
         for cohort in self.cohorts:
-            if cohort.pending == wanted:
+            if cohort.pending == wanted and cohort.since == applied:
                 return cohort
         cohort = Cohort(self, wanted, applied)
         self.cohorts.append(cohort)

@@ -126,7 +126,7 @@ class ConflatedStream:
         at_once = not viewer.is_behind() and now >= self._served_until.get(viewer, 0.0)
         self._audience.change_view(viewer, only, at_once=at_once)
         if at_once:
-            self._served_until[viewer] = now + self._interval
+            self._served_until[viewer] = max(self._next_flush, now) + self._interval
         self._look_again_if_late()
 
     def apply(self, changes: Sequence[Change]) -> None:

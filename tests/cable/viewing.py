@@ -115,6 +115,8 @@ class Source:
     def __init__(self) -> None:
         self.state: dict[str, State] = {}
         self.loads = 0
+        #: What `load` returned.
+        self.loaded: list[Mapping[str, State]] = []
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -125,6 +127,7 @@ class Source:
         await self.gate.wait()
         if error is not None:
             raise error
+        self.loaded.append(state)
         return state
 
 
