@@ -95,6 +95,8 @@ class Connection:
         self._abandoned = False
         self._reason = ""
         self.closing = False
+        #: The peer is not there any more, or nobody waits for it.
+        self.gone = False
 
     def __repr__(self) -> str:
         identity = getattr(self, "identity", None)
@@ -179,6 +181,8 @@ class Connection:
         finally:
             for timer in self._timers:
                 timer.cancel()
+            self.gone = True
+            self._hub.sessions.cut(self)
             if not await self._queue.finish():
                 limit = self._settings.teardown_timeout
                 logger.error("%r: its last callbacks took more than %s s; cancelled", self, limit)
@@ -188,7 +192,10 @@ class Connection:
             await self._finish_writing(writer)
 
     async def _enter(self) -> bool:
-        """Become known to the hub, take up an earlier session, say welcome."""
+        """Become known to the hub, take up an earlier session, say welcome.
+
+        True when `connected` went through, so that `disconnected` must follow.
+        """
         await self._hub.attach(self)
         if self.closing:
             return False
@@ -203,12 +210,12 @@ class Connection:
             logger.exception("%r: `connected` failed; the socket is closed", self)
             self._close(None, code=INTERNAL_ERROR)
             return False
-        restored = await self._restore()
+        restored = None if self.closing else await self._restore()
         if self.extended:
             self.push(protocol.welcome(sid=self.sid, restored=restored))
         else:
             self.push(protocol.welcome())
-        return not self.closing
+        return True
 
     async def _restore(self) -> list[str] | None:
         """Take up the session that an extended client asks for; None when there is none."""

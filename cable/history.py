@@ -73,10 +73,14 @@ async def replay(
         local = switchboard.get(stream)
         if local is None or local.history is None:
             continue
-        missed = await local.backlog(subscription, request.of(stream, joined))
+        since = request.of(stream, joined)
+        missed = await local.backlog(subscription, since)
         if missed is None:
             stats.history["rejected"] += 1
             return None
+        if since.epoch is not None:
+            # It may have got by another process what came here while it was held.
+            subscription.forget_held(stream, up_to=since.offset)
         frames += local.frames(subscription, missed)
     stats.history["confirmed"] += 1
     stats.messages_replayed += len(frames)

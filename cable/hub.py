@@ -189,8 +189,10 @@ class Hub:
         if event["type"] == envelope.DISCONNECT:
             for connection in list(self._by_identity.get(event["identity"], ())):
                 connection.disconnect("remote", reconnect=event["reconnect"])
-        else:
+        elif "stream" in event:
             self.streams.receive(event)
+        else:
+            logger.warning("the cable does not know messages of type %.100r", event["type"])
 
     def _on_interrupted(self) -> None:
         stats.layer_interruptions += 1

@@ -112,7 +112,8 @@ class LocalStream:
             if len(self._before_start) < self.history.limit:
                 self._before_start.append((event["epoch"], entry))
             return
-        if excluded and len(self._excluded) < self.history.limit:
+        is_new = event["epoch"] == self._timeline.epoch and entry.offset > self._timeline.position
+        if excluded and is_new and len(self._excluded) < self.history.limit:
             self._excluded[entry.offset] = excluded
         ready = self._timeline.accept(event["epoch"], entry)
         if not ready and entry.offset <= self._timeline.position:
@@ -161,6 +162,7 @@ class LocalStream:
                 subscription.prefix,
                 entry.message,
                 protocol.stream_position(self.name, epoch, entry.offset),
+                (self.name, entry.offset),
             )
             for entry in entries
         ]
@@ -210,8 +212,11 @@ class LocalStream:
         timeline = self.timeline
         async with self._lock:
             for _ in range(_READS):
+                arrived = timeline.newest
                 head = await self._store.head(self.name, timeline.options)
-                if timeline.went_back(head):
+                # A message is stored before it is sent.
+                forgot = head.epoch == timeline.epoch and head.offset < arrived
+                if forgot or timeline.went_back(head):
                     logger.error("the store forgot messages of stream %s", self.name)
                     head = await self._store.restart(self.name, timeline.options)
                 after = timeline.position if head.epoch == timeline.epoch else 0
@@ -222,6 +227,7 @@ class LocalStream:
                 raise StoreError(f"the epoch of stream {self.name} changes all the time")
             ready, lost = timeline.fill(log)
         if lost:
+            self._excluded.clear()
             logger.error("messages of stream %s are lost; its subscribers are told", self.name)
             self.signal_loss()
         stats.messages_repaired += len(ready)
@@ -233,15 +239,17 @@ class LocalStream:
         for entry in entries:
             position = protocol.stream_position(self.name, self.timeline.epoch, entry.offset)
             excluded = self._excluded.pop(entry.offset, "")
-            self._fan_out(entry.message, position, excluded)
+            self._fan_out(entry.message, position, excluded, (self.name, entry.offset))
 
-    def _fan_out(self, encoded: str, position: str, excluded: str) -> None:
+    def _fan_out(
+        self, encoded: str, position: str, excluded: str, at: tuple[str, int] | None = None
+    ) -> None:
         for (_, extended), subscriptions in self._listeners.items():
             frame = None
             for subscription in subscriptions:
                 if frame is None:
                     where = position if extended else ""
-                    frame = protocol.message(subscription.prefix, encoded, where)
+                    frame = protocol.message(subscription.prefix, encoded, where, at)
                 if not excluded or subscription.sid != excluded:
                     subscription.deliver(frame)
             stats.deliveries += len(subscriptions)

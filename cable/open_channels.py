@@ -32,10 +32,30 @@ logger = logging.getLogger(__name__)
 class _Open:
     channel: Channel
     subscription: Subscription
+    #: Its streams when it was opened: what actions add or take away, a new socket's channel
+    #: would not know of.
+    streams: frozenset[str]
+    #: Stream → epoch and offset from which on all was sent to this client, by whichever socket.
+    joined: dict[str, tuple[str, int]]
     #: Positions that the session remembered, when it was taken up.
-    joined: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    resumed: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     #: Runs while a restored subscription waits for the client to ask for its history.
     waiting: asyncio.TimerHandle | None = None
+
+
+def _joined_after(frames: list[Frame] | None, entry: _Open) -> dict[str, tuple[str, int]]:
+    """Where a client that heard nothing of a replay would have to ask from."""
+    joined = dict(entry.subscription.live_from)
+    if frames is None:
+        return joined  # it was told that it begins anew
+    for stream, (epoch, offset) in entry.joined.items():
+        if stream in joined and joined[stream][0] == epoch:
+            joined[stream] = (epoch, min(offset, joined[stream][1]))
+    for frame in frames:
+        if frame.at is not None:
+            stream, offset = frame.at
+            joined[stream] = (joined[stream][0], min(offset - 1, joined[stream][1]))
+    return joined
 
 
 class _Refused(Exception):
@@ -71,9 +91,10 @@ class OpenChannels:
         return SessionRecord(
             self._connection.identity.key,
             [
-                OpenSubscription(identifier, dict(entry.subscription.live_from))
+                OpenSubscription(identifier, dict(entry.joined))
                 for identifier, entry in self._open.items()
-                if self._hub.streams.recovers(entry.subscription)
+                if entry.subscription.streams == entry.streams
+                and self._hub.streams.recovers(entry.subscription)
             ],
         )
 
@@ -129,7 +150,10 @@ class OpenChannels:
             return
         method = getattr(channel, name)
         call = partial(method, values) if takes_data else method
+        before = set(entry.subscription.streams)
         await self._calls.guard(call, name, channel, command="message")
+        if entry.subscription.streams != before:
+            self._note_change()
 
     async def replay(self, identifier: str, request: Any) -> None:
         """Send what the client missed, as after a session was taken up."""
@@ -199,7 +223,8 @@ class OpenChannels:
                         continue
                     if entry is None:
                         break
-                    entry.joined = was_open.joined
+                    entry.resumed = was_open.joined
+                    entry.joined |= was_open.joined
                     entry.waiting = asyncio.get_running_loop().call_later(
                         self._settings.restore_hold, self._give_up_waiting, entry
                     )
@@ -233,7 +258,8 @@ class OpenChannels:
         logger.warning("%r sent %s", self._connection, what)
 
     def _note_change(self) -> None:
-        if self._connection.extended and not self._connection.closing:
+        connection = self._connection
+        if connection.extended and not connection.closing and not connection.gone:
             self._hub.sessions.changed(self._connection)
 
     async def _try_to_open(self, identifier: str) -> _Open | None:
@@ -256,7 +282,12 @@ class OpenChannels:
                 channel.subscribed, command="subscribe", within=self._settings.subscribe_timeout
             )
             if not subscription.rejected:
-                entry = self._open[identifier] = _Open(channel, subscription)
+                entry = self._open[identifier] = _Open(
+                    channel,
+                    subscription,
+                    streams=frozenset(subscription.streams),
+                    joined=dict(subscription.live_from),
+                )
                 return entry
         except Unauthorized as error:
             connection.disconnect(error.reason, reconnect=False)
@@ -294,13 +325,14 @@ class OpenChannels:
         try:
             wanted = history.read_request(request)
             frames = await history.replay(
-                wanted, subscription, self._hub.streams, joined=entry.joined
+                wanted, subscription, self._hub.streams, joined=entry.resumed
             )
         except ProtocolError as error:
             self._ignore(str(error))
         except StoreError as error:
             self._calls.interrupted(error)
-        entry.joined = {}
+        entry.resumed = {}
+        entry.joined = _joined_after(frames, entry)
         said = answer("reject" if frames is None else "confirm", identifier, to="history")
         subscription.release(first=first, replay=[*(frames or []), said])
 

@@ -41,12 +41,14 @@ class Command(msgspec.Struct, frozen=True):
 class Frame:
     """One text frame, encoded once and shared by all sockets that it goes to.
 
-    `event` is the ASGI event (never changed after construction), `size` its bytes on the wire.
+    `event` is the ASGI event (never changed after construction), `size` its bytes on the wire,
+    `at` the stream and offset of a message with history.
     """
 
-    __slots__ = ("event", "size")
+    __slots__ = ("at", "event", "size")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, at: tuple[str, int] | None = None) -> None:
+        self.at = at
         self.event = {"type": "websocket.send", "text": text}
         self.size = len(text) if text.isascii() else len(text.encode())
 
@@ -158,12 +160,14 @@ def message_prefix(identifier: str) -> str:
     return f'{{"identifier":{encode_string(identifier)},"message":'
 
 
-def message(prefix: str, encoded: str, position: str = "") -> Frame:
+def message(
+    prefix: str, encoded: str, position: str = "", at: tuple[str, int] | None = None
+) -> Frame:
     """A data frame: `prefix` from `message_prefix`, `encoded` from `encode_message`.
 
-    `position` from `stream_position`, for extended clients.
+    `position` from `stream_position`, for extended clients; `at` as in `Frame`.
     """
-    return Frame(f"{prefix}{encoded}{position}}}")
+    return Frame(f"{prefix}{encoded}{position}}}", at)
 
 
 def stream_position(stream: str, epoch: str, offset: int) -> str:

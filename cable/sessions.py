@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 _TOUCH_PART = 1 / 3
 #: Records written in one round trip.
 _SAVED_AT_ONCE = 500
+#: While the store is away; whose session is dropped subscribes anew.
+_MAX_UNSAVED = 10_000
 
 
 class OpenSubscription(msgspec.Struct, frozen=True):
@@ -56,6 +59,8 @@ class SessionKeeper:
         self._settings = settings
         self._kept: set[Connection] = set()
         self._changed: set[Connection] = set()
+        # What is being saved, of sockets that may be gone.
+        self._last: dict[str, SessionRecord] = {}
         self._ended: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -70,11 +75,19 @@ class SessionKeeper:
         """The client was told to go: it will not ask for this session."""
         if connection in self._kept:
             self.remove(connection)
+            self._last.pop(connection.sid, None)
             self._ended.append(connection.sid)
             self._start()
 
+    def cut(self, connection: Connection) -> None:
+        """The socket is gone, its channels still open: its session can be taken up from here."""
+        if connection in self._changed:
+            self._last[connection.sid] = connection.session_record()
+            self._wake.set()
+        self.remove(connection)
+
     def remove(self, connection: Connection) -> None:
-        """The socket is gone; its session can be taken up until it expires."""
+        """Keep this session no more; what the store has of it stays until it expires."""
         self._kept.discard(connection)
         self._changed.discard(connection)
 
@@ -121,24 +134,31 @@ class SessionKeeper:
                 if loop.time() >= next_touch:
                     await self._touch()
             except StoreError as error:
-                logger.warning("sessions are not saved, clients will subscribe anew: %s", error)
+                logger.warning("%d sessions are not saved yet: %s", len(self._last), error)
+                while len(self._last) > _MAX_UNSAVED:
+                    del self._last[next(iter(self._last))]
+                if self._last:
+                    self._wake.set()
             if loop.time() >= next_touch:
                 next_touch = loop.time() + settings.session_seconds * _TOUCH_PART
             await asyncio.sleep(settings.session_save_interval)
 
     async def _save(self) -> None:
         seconds = self._settings.session_seconds
-        while self._changed:
-            batch = [self._changed.pop() for _ in range(min(_SAVED_AT_ONCE, len(self._changed)))]
-            records = {
-                connection.sid: msgspec.json.encode(connection.session_record()).decode()
-                for connection in batch
-            }
-            await self._store.save_sessions(records, seconds=seconds)
+        for connection in self._changed:
+            self._last[connection.sid] = connection.session_record()
+        self._changed.clear()
+        while self._last:
+            batch = dict(islice(self._last.items(), _SAVED_AT_ONCE))
+            texts = {sid: msgspec.json.encode(record).decode() for sid, record in batch.items()}
+            await self._store.save_sessions(texts, seconds=seconds)
+            for sid, record in batch.items():
+                if self._last.get(sid) is record:  # else it changed meanwhile
+                    del self._last[sid]
         while self._ended:
-            batch_ended = self._ended[:_SAVED_AT_ONCE]
+            ended = self._ended[:_SAVED_AT_ONCE]
             del self._ended[:_SAVED_AT_ONCE]
-            await self._store.delete_sessions(batch_ended)
+            await self._store.delete_sessions(ended)
 
     async def _touch(self) -> None:
         sids = [connection.sid for connection in self._kept]

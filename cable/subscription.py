@@ -93,7 +93,8 @@ class Subscription:
         """Messages of a stream may be lost for good: say so and take a new state."""
         stats.signalled += 1
         if history and self.extended:
-            self._push(answer("reject", self.identifier, to="history"))
+            # Not before the confirmation, nor before what came ahead of the loss.
+            self.deliver(answer("reject", self.identifier, to="history"))
         self.resync()
 
     def is_behind(self) -> bool:
@@ -126,6 +127,15 @@ class Subscription:
                 self._push(frame)
             self._held_broadcasts.clear()
             self._held_bytes = 0
+
+    def forget_held(self, stream: str, *, up_to: int) -> None:
+        """Drop messages of a stream that wait and that the client has already."""
+        held, self._held_broadcasts = self._held_broadcasts, []
+        for frame in held:
+            if frame.at and frame.at[0] == stream and frame.at[1] <= up_to:
+                self._held_bytes -= frame.size
+            else:
+                self._held_broadcasts.append(frame)
 
     def drop(self) -> None:
         """Forget what waited."""

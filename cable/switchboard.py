@@ -11,7 +11,8 @@ import msgspec
 
 from cable import envelope, protocol
 from cable.conf import CableSettings
-from cable.conflation import Change, ConflatedStream, ConflationStats, Filter, Load
+from cable.conflation import Change, ConflatedStream, Filter, Load
+from cable.conflation import Stats as ConflationStats
 from cable.envelope import Event
 from cable.errors import StreamUnavailable
 from cable.kinds import history_of
@@ -220,7 +221,7 @@ class Switchboard:
     def _signal(self, local: LocalStream) -> None:
         """Messages were lost for good: subscribers take a new state."""
         if (conflated := self._conflated.get(local.name)) is not None:
-            task = asyncio.create_task(self._reload(local, conflated), name="cable-reload")
+            task = asyncio.create_task(self._reload(conflated), name="cable-reload")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if local.history is None:
@@ -228,15 +229,11 @@ class Switchboard:
         else:
             local.suspect()
 
-    async def _reload(self, local: LocalStream, conflated: ConflatedStream) -> None:
+    async def _reload(self, conflated: ConflatedStream) -> None:
         try:
             await conflated.reload()
-        except Exception:
-            # Whoever sees old state for new is worse off than who reconnects.
-            logger.exception("the state of stream %s was not loaded anew", local.name)
-            for viewer in conflated.viewers:
-                if isinstance(viewer, Subscription):
-                    viewer.signal_loss(history=False)
+        except Exception:  # the application's own; its viewers were told to start anew
+            logger.exception("the state of stream %s was not loaded anew", conflated.name)
 
     async def _check(self) -> None:
         """Find what was stored but never arrived here."""

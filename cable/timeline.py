@@ -49,6 +49,11 @@ class Timeline:
         """Messages are missing, or may be."""
         return self._suspect or bool(self._early)
 
+    @property
+    def newest(self) -> int:
+        """Offset of the newest message that arrived, in its turn or not."""
+        return max(self._early, default=self.position)
+
     def suspect(self) -> None:
         """Something may be missing that no later message has shown yet."""
         self._suspect = True
@@ -163,7 +168,7 @@ class Timeline:
             return []
         else:
             since_ms = since.seconds * 1000
-            if self._lost_ms >= since_ms:
+            if self._lost_ms and self._lost_ms >= since_ms:
                 return None
             start = low + bisect_left(tail, since_ms, key=lambda entry: entry.time_ms)
         return [entry for entry in tail if start <= entry.offset <= up_to]

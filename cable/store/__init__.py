@@ -94,7 +94,13 @@ def _start_anew() -> None:
 
 def _forget(*, setting: str, **_: Any) -> None:
     global _store
-    if setting == "CABLE" and _configured() != _made_for:
+    if setting != "CABLE":
+        return
+    try:
+        configured = _configured()
+    except ImproperlyConfigured:
+        return  # told to whoever asks for the settings
+    if configured != _made_for:
         _store = None
 
 

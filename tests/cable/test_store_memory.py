@@ -122,7 +122,10 @@ def test_threads_may_share_it() -> None:
     assert [entry.offset for entry in log.entries] == list(range(1, 4001))
 
 
-def test_process_has_one_store_in_memory_by_default(settings: Settings) -> None:
+def test_process_has_one_store_in_memory_by_default(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cable.store._store", None)  # another test may have put its own there
     settings.CABLE = {}
     assert isinstance(get_store(), MemoryStore)
     assert get_store() is get_store()

@@ -178,9 +178,7 @@ def store() -> FakeStore:
         pytest.param(Since(None, 0, None), [], id="no-history-wanted"),
     ],
 )
-def test_what_a_client_gets(
-    store: FakeStore, since: Since, expected: list[int] | None
-) -> None:
+def test_what_a_client_gets(store: FakeStore, since: Since, expected: list[int] | None) -> None:
     timeline = remembering(store)
     assert offsets(timeline.after(since, up_to=25)) == expected
     assert timeline.has_nothing_since(since) is (expected == [])
