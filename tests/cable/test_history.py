@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from cable.hub import Hub
 from tests.cable.asking import asked, at, numbers_until, said
 from tests.cable.channels import identifier
@@ -184,5 +182,4 @@ async def test_epoch_that_ends_while_the_history_is_read_is_told(
     gate.set()
     assert await socket.next() == CONFIRM
     assert await socket.next() == REJECT_HISTORY
-    await asyncio.sleep(0)
     await socket.quiet()
