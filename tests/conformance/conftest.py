@@ -15,6 +15,7 @@ import pytest
 from sera.services.ports import unused
 from sera.services.valkey import ValkeyServer
 from tests.conformance.client import Client
+from tests.conformance.driver import node, start  # noqa: F401
 from tests.conformance.server import ROOT, CableServer, Kind
 
 Connect = Callable[..., Awaitable[Client]]

@@ -3,98 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shutil
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
 
 import pytest
 
-from tests.conformance.client import DUE, QUIET
+from tests.conformance.driver import Name, Start, connected, message
 from tests.conformance.polling import wait_for
 from tests.conformance.server import CableServer
-
-CLIENTS = Path(__file__).parent / "clients"
-Name = Literal["anycable", "rails"]
-
-
-class Driver:
-    """A Node process with one client; see clients/driver.mjs."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def do(self, order: str, **details: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": order, **details}).encode() + b"\n")
-        await self._process.stdin.drain()
-
-    async def next(self, within: float = DUE) -> dict[str, Any]:
-        """What the client's callbacks report next."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(within):
-            line = await self._process.stdout.readline()
-        assert line, "the driver ended"
-        event: dict[str, Any] = json.loads(line)
-        return event
-
-    async def expect(self, *events: dict[str, Any]) -> None:
-        for event in events:
-            assert await self.next() == event
-
-    async def nothing(self) -> None:
-        try:
-            event = await self.next(within=QUIET)
-        except TimeoutError:
-            return
-        raise AssertionError(f"unexpected {event}")
-
-    async def subscribe(self, channel: str, **params: object) -> None:
-        """Subscribe under the name `a`."""
-        await self.do("subscribe", name="a", channel=channel, params=params)
-
-    async def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
-
-
-Start = Callable[..., Awaitable[Driver]]
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The Node program; the clients must be installed."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.fail("no `node` on PATH; run the tests with ./dev test, which brings one")
-    if not (CLIENTS / "node_modules").is_dir():
-        pytest.fail(f"the clients are not installed; run: npm ci --prefix {CLIENTS}")
-    return program
-
-
-@pytest.fixture
-async def start(node: str, server: CableServer) -> AsyncIterator[Start]:
-    """Starts a driver whose client connects to the shared server."""
-    async with AsyncExitStack() as stack:
-
-        async def start_(name: Name, query: str = "", **options: object) -> Driver:
-            process = await asyncio.create_subprocess_exec(
-                node, "driver.mjs", cwd=CLIENTS, stdin=PIPE, stdout=PIPE
-            )
-            driver = Driver(process)
-            stack.push_async_callback(driver.close)
-            await driver.do("connect", client=name, url=server.url + query, **options)
-            if name == "anycable" and "refreshedToken" not in options:
-                await driver.expect({"event": "connect", "reconnect": False})
-            return driver
-
-        yield start_
 
 
 def both(
@@ -108,14 +25,6 @@ def both(
 
     test.__name__ = scenario.__name__
     return test
-
-
-def connected(*, reconnect: bool = False) -> dict[str, Any]:
-    return {"event": "connected", "name": "a", "reconnect": reconnect}
-
-
-def message(content: object) -> dict[str, Any]:
-    return {"event": "message", "name": "a", "message": content}
 
 
 @both

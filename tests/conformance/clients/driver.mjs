@@ -11,11 +11,19 @@ const report = event => process.stdout.write(JSON.stringify(event) + '\n')
 
 // The sockets that a client opened, newest last, so that a test can cut one.
 const sockets = []
+// Nobody listens there: every connection is refused at once.
+const NOWHERE = 'ws://127.0.0.1:1'
+let offline = false
 class RecordedWebSocket extends WebSocket {
   constructor(url, protocols, options) {
     // A browser hands over each message in a task of its own, and so must this.
-    super(url, protocols, { ...options, allowSynchronousEvents: false })
+    super(offline ? NOWHERE : url, protocols, { ...options, allowSynchronousEvents: false })
     sockets.push(this)
+  }
+
+  send(data) {
+    if (data === '{"command":"pong"}') report({ event: 'pong' })
+    super.send(data)
   }
 }
 
@@ -23,37 +31,71 @@ class RecordedWebSocket extends WebSocket {
 const RECONNECT_MS = 200
 
 class AnyCableDriver {
-  constructor({ url, token, tokenStrategy, refreshedToken }) {
+  constructor({ url, token, tokenStrategy, refreshedToken, refresh, extended, pongs }) {
     this.channels = new Map()
     this.cable = createCable(url, {
+      protocol: extended ? 'actioncable-v1-ext-json' : 'actioncable-v1-json',
+      protocolOptions: { pongs },
       websocketImplementation: RecordedWebSocket,
       websocketAuthStrategy: tokenStrategy,
       auth: token ? { token } : undefined,
       reconnectStrategy: () => RECONNECT_MS,
-      tokenRefresher: refreshedToken
-        ? async transport => transport.setToken(refreshedToken)
-        : undefined,
+      tokenRefresher: refreshedToken || refresh ? this.refresher(refreshedToken) : undefined,
       logLevel: 'error'
     })
-    this.cable.on('connect', ({ reconnect }) => report({ event: 'connect', reconnect }))
-    this.cable.on('disconnect', error => report({ event: 'disconnect', reason: error?.reason }))
+    let connected = false
+    this.cable.on('connect', ({ reconnect, restored }) => {
+      connected = true
+      report({ event: 'connect', reconnect, restored: restored || undefined })
+    })
+    this.cable.on('disconnect', error => {
+      // Attempts that fail end with the same event.
+      if (connected) report({ event: 'disconnect', reason: error?.reason })
+      connected = false
+    })
     this.cable.on('close', error => report({ event: 'close', reason: error?.reason }))
     this.cable.connect().catch(() => {})
+  }
+
+  // Without a token at hand, the test gives one later: `renew`.
+  refresher(token) {
+    const given = token ? Promise.resolve(token) : new Promise(resolve => (this.give = resolve))
+    return async transport => transport.setToken(await given)
+  }
+
+  renew({ token }) {
+    this.give(token)
   }
 
   subscribe({ name, channel, params }) {
     class Named extends Channel {
       static identifier = channel
     }
-    const subscription = new Named(params)
-    subscription.on('connect', ({ reconnect }) => report({ event: 'connected', name, reconnect }))
+    this.open(name, this.cable.subscribe(this.watch(name, new Named(params))))
+  }
+
+  streamFromSigned({ name, signed }) {
+    this.open(name, this.watch(name, this.cable.streamFromSigned(signed)))
+  }
+
+  open(name, subscription) {
+    this.channels.set(name, subscription)
+  }
+
+  watch(name, subscription) {
+    subscription.on('connect', ({ reconnect, restored }) => {
+      report({ event: 'connected', name, reconnect, restored: restored || undefined })
+    })
     subscription.on('disconnect', () => report({ event: 'disconnected', name }))
     subscription.on('close', error => {
       report({ event: error?.name === 'SubscriptionRejectedError' ? 'rejected' : 'closed', name })
     })
-    subscription.on('message', message => report({ event: 'message', name, message }))
-    this.channels.set(name, subscription)
-    this.cable.subscribe(subscription)
+    subscription.on('message', (message, meta) => {
+      report({ event: 'message', name, message, stream: meta?.stream, offset: meta?.offset })
+    })
+    subscription.on('info', ({ type }) => report({ event: type, name }))
+    subscription.on('presence', message => report({ event: 'presence', name, message }))
+    return subscription
   }
 
   perform({ name, action, data }) {
@@ -62,12 +104,38 @@ class AnyCableDriver {
     })
   }
 
+  whisper({ name, data }) {
+    this.channels.get(name).whisper(data)
+  }
+
+  join({ name, id, info }) {
+    this.channels.get(name).presence.join(id, info)
+  }
+
+  leave({ name }) {
+    this.channels.get(name).presence.leave()
+  }
+
+  async present({ name }) {
+    report({ event: 'present', name, present: await this.channels.get(name).presence.info() })
+  }
+
   unsubscribe({ name }) {
     this.channels.get(name).disconnect()
   }
 
   cut() {
     sockets.at(-1).terminate()
+  }
+
+  // The network is away: the socket is cut, and none opens before `online`.
+  offline() {
+    offline = true
+    this.cut()
+  }
+
+  online() {
+    offline = false
   }
 }
 
