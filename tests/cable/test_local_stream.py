@@ -155,6 +155,27 @@ async def test_store_that_forgot_what_came_out_of_turn_is_found_out(stream: Stre
     assert not stream.local.timeline.needs_read
 
 
+@pytest.mark.parametrize("newer", [1, 2])
+async def test_answer_that_newer_messages_overtook_is_not_taken_for_a_loss(
+    stream: Stream, newer: int
+) -> None:
+    stream.local.receive(await stream.store_next())
+    epoch = await stream.store.epoch()
+    late = stream.store.late["head"] = asyncio.Event()
+    stream.local.suspect()
+    await until(lambda: "head" in stream.store.calls)
+    await stream.store.world.advance(1000)
+    for _ in range(newer):
+        stream.local.receive(await stream.store_next())
+    late.set()
+    await until(lambda: not stream.local.timeline.needs_read)
+    stream.local.receive(await stream.store_next())
+    assert stream.numbers == list(range(1, newer + 3))
+    assert len(stream.sink.frames) == newer + 2
+    assert await stream.store.epoch() == epoch
+    assert stream.sink.resyncs == 0
+
+
 async def test_new_epoch_is_said_and_begins_from_its_first_message(stream: Stream) -> None:
     stream.local.receive(await stream.store_next())
     await stream.store.world.store.restart("stream", OPTIONS)

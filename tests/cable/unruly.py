@@ -23,6 +23,8 @@ class UnrulyStore:
         self.loses: set[str] = set()
         #: It is done when the gate opens.
         self.gates: dict[str, asyncio.Event] = {}
+        #: It is done, but the answer comes when the gate opens.
+        self.late: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -35,6 +37,8 @@ class UnrulyStore:
             if name in self.gates:
                 await self.gates[name].wait()
             answer = await method(*args, **options)
+            if name in self.late:
+                await self.late[name].wait()
             if name in self.loses:
                 raise StoreError("the answer was lost")
             return answer
