@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from cable.errors import StreamUnavailable, Unauthorized
+from cable.stats import stats
 
 if TYPE_CHECKING:
     from cable.channel import Channel
@@ -29,8 +31,20 @@ class ChannelCalls:
         self._settings = settings
         self._around_command = around_command
 
-    async def call(self, method: Method, *, command: str, within: float) -> None:
+    async def call(self, method: Method, channel: Channel, *, command: str, within: float) -> None:
         """Run a method; `around_command` itself is not timed out. Raises what it raises."""
+        name, started = type(channel).__name__, time.perf_counter()
+        try:
+            await self._call(method, command=command, within=within)
+        except (Unauthorized, StreamUnavailable):
+            raise  # the answer of a method that works
+        except Exception:
+            stats.method_errors[name, command] += 1
+            raise
+        finally:
+            stats.observe_method(name, command, time.perf_counter() - started)
+
+    async def _call(self, method: Method, *, command: str, within: float) -> None:
         try:
             async with self._around_command(self._connection, command):
                 async with asyncio.timeout(within):
@@ -45,7 +59,7 @@ class ChannelCalls:
     async def guard(self, method: Method, name: str, channel: Channel, *, command: str) -> bool:
         """Run a method whose failure must not end the socket; True when it went through."""
         try:
-            await self.call(method, command=command, within=self._settings.command_timeout)
+            await self.call(method, channel, command=command, within=self._settings.command_timeout)
         except Unauthorized as error:
             self._connection.disconnect(error.reason, reconnect=False)
         except StreamUnavailable as error:

@@ -31,6 +31,11 @@ class CommandQueue:
     def is_idle(self) -> bool:
         return not self._jobs and not self._running
 
+    @property
+    def pending(self) -> int:
+        """How many jobs wait or run."""
+        return len(self._jobs) + self._running
+
     def start(self, *, last: Job) -> None:
         """Begin to run; `last` when all is done after `finish`."""
         self._worker = asyncio.create_task(self._work(last), name="cable-commands")

@@ -140,6 +140,10 @@ class Connection:
         """What waits for the socket to take it."""
         return self._outbox.pending_bytes
 
+    def pending_commands(self) -> int:
+        """How many commands are read and not yet done."""
+        return self._queue.pending
+
     def is_quiet(self, seconds: float) -> bool:
         """Whether all commands are answered and none came for so long."""
         quiet_for = asyncio.get_running_loop().time() - self._heard_at
@@ -165,6 +169,7 @@ class Connection:
     async def run(self, authenticate: Authenticate) -> None:
         """Serve the accepted socket until it is closed and every `unsubscribed` ran."""
         self._task = asyncio.current_task()
+        stats.sockets_opened += 1
         writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
         try:
             if await self._authenticate(authenticate) and await self._enter():
@@ -204,9 +209,11 @@ class Connection:
                 async with asyncio.timeout(self._settings.command_timeout):
                     await self._connected(self)
         except Unauthorized as error:
+            stats.authentication_failures["refused"] += 1
             self.disconnect(error.reason, reconnect=False)
             return False
         except Exception:
+            stats.authentication_failures["error"] += 1
             logger.exception("%r: `connected` failed; the socket is closed", self)
             self._close(None, code=INTERNAL_ERROR)
             return False
@@ -247,10 +254,12 @@ class Connection:
             self._watch_expiry(identity)
         except Unauthorized as error:
             logger.info("socket refused: %s", error.reason)
+            stats.authentication_failures["refused"] += 1
             self.disconnect(error.reason, reconnect=False)
             return False
         except Exception:
             # No frame, as AnyCable does: clients reconnect after a close without a reason.
+            stats.authentication_failures["error"] += 1
             logger.exception("authenticate failed; the socket is closed")
             self._close(None, code=INTERNAL_ERROR)
             return False
@@ -316,6 +325,8 @@ class Connection:
         if self.closing:
             return
         self.closing = True
+        if last is None:
+            self._reason = "error"
         self._outbox.close(last, code=code, drop_pending=drop_pending)
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._settings.close_timeout, self._abandon))

@@ -98,6 +98,11 @@ class Hub:
         return self._memberships.round_trip
 
     @property
+    def heard_at(self) -> float | None:
+        """On `time.monotonic`: when a probe last came back, or else the start of probing."""
+        return self._memberships.heard_at
+
+    @property
     def identities(self) -> int:
         """How many different users have a socket here."""
         return len(self._by_identity)
@@ -113,7 +118,6 @@ class Hub:
         closing if it may not be served here.
         """
         identity = connection.identity
-        stats.sockets_opened += 1
         self.connections.add(connection)
         self._empty.clear()
         self._by_identity[identity.key].add(connection)

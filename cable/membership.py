@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import time
 import uuid
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from cable.conf import CableSettings
 from cable.envelope import Event
 from cable.errors import StreamUnavailable
 from cable.layer import ChannelLayer, ReconnectWatch
+from cable.stats import stats
 from cable.streams import CONTROL_GROUP
 
 logger = logging.getLogger(__name__)
@@ -76,10 +78,13 @@ class Memberships:
         self._tasks: list[asyncio.Task[None]] = []
         #: Seconds that the last probe took through the layer; None before the first.
         self.round_trip: float | None = None
+        #: On `time.monotonic`: when a probe last came back, or else the start; None before that.
+        self.heard_at: float | None = None
 
     def start(self) -> None:
         """Begin to serve, once."""
         if not self._tasks:
+            self.heard_at = time.monotonic()
             self._tasks = [
                 asyncio.create_task(self._receive(), name="cable-receive"),
                 asyncio.create_task(self._keep(), name="cable-keep"),
@@ -219,8 +224,7 @@ class Memberships:
                 return
 
     async def _probe(self) -> None:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.perf_counter()
         self._watch.refresh()
         try:
             async with asyncio.timeout(self._settings.layer_timeout):
@@ -229,7 +233,9 @@ class Memberships:
             logger.warning("the channel layer does not deliver: %r; trying again", error)
             self._interrupted = True
         else:
-            self.round_trip = loop.time() - started
+            self.round_trip = time.perf_counter() - started
+            self.heard_at = time.monotonic()
+            stats.round_trips.observe(self.round_trip)
 
     async def _repair(self) -> None:
         limit = asyncio.Semaphore(_REJOINS_AT_ONCE)

@@ -279,7 +279,10 @@ class OpenChannels:
                 connection=connection, subscription=subscription, hub=self._hub, params=params
             )
             await self._calls.call(
-                channel.subscribed, command="subscribe", within=self._settings.subscribe_timeout
+                channel.subscribed,
+                channel,
+                command="subscribe",
+                within=self._settings.subscribe_timeout,
             )
             if not subscription.rejected:
                 entry = self._open[identifier] = _Open(

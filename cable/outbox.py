@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cable.protocol import Frame
+from cable.stats import stats
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Outbox:
                 while self._frames:
                     frame = self._frames.popleft()
                     await self._send(frame.event)
+                    stats.bytes_sent += frame.size
                     self.pending_bytes = max(0, self.pending_bytes - frame.size)
                 if self._close_code is not None:
                     await self._send({"type": "websocket.close", "code": self._close_code})

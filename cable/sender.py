@@ -51,6 +51,11 @@ class Sender:
         self._lost: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many broadcasts wait for the layer or the store to come back."""
+        return len(self._waiting)
+
     async def send(self, event: Event) -> None:
         """Send now, or take over the responsibility for it. Waits `broadcast_timeout` at most."""
         stats.broadcasts += 1
@@ -152,6 +157,12 @@ def current_sender() -> Sender:
     if loop not in _senders:
         _senders[loop] = Sender(loop.time)
     return _senders[loop]
+
+
+def running_senders() -> list[Sender]:
+    """The senders of this process, one for each event loop that broadcast."""
+    loops = [reference() for reference in _senders.keyrefs()]  # other threads may add to them
+    return [_senders[loop] for loop in loops if loop is not None]
 
 
 def forget_senders() -> None:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cable import protocol
+from cable.stats import stats
 
 if TYPE_CHECKING:
     from cable.connection import Connection
@@ -49,7 +50,10 @@ class Ticker:
         for slot in itertools.cycle(self._slots):
             # From the last due time, not from now: work in between must not stretch the interval.
             due = max(due + self._interval / _SLOTS, loop.time())
-            await asyncio.sleep(due - loop.time())
+            wait, asleep_at = due - loop.time(), time.perf_counter()
+            await asyncio.sleep(wait)
+            # Not by the loop's clock: uvloop's stands still while the loop is busy.
+            stats.loop_lag.observe(max(0.0, time.perf_counter() - asleep_at - wait))
             frame = protocol.ping(int(time.time()))
             for connection in slot:
                 connection.ping(frame)
