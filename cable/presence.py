@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Sessions that one round trip touches.
+#: Sessions that one round trip touches, and streams that it sweeps.
 _TOUCHED_AT_ONCE = 500
 
 
@@ -207,10 +207,7 @@ class PresenceKeeper:
             for subscription, member in members:
                 if member.unanswered or (member.stream, member.session) in missing:
                     await self._save(subscription, member)
-            for stream in streams:
-                if stream is not None:
-                    for left in await self._store.presence_sweep(stream):
-                        await self._say(envelope.presence(stream, messages.left(left)))
+            await self._sweep([stream for stream in streams if stream is not None])
         except StoreError as error:
             logger.warning("presence is not kept up: %s", error)
 
@@ -255,6 +252,15 @@ class PresenceKeeper:
                 )
             )
         return missing
+
+    async def _sweep(self, streams: Sequence[str]) -> None:
+        """Tell who expired; the store sends what is asked at the same time in one round trip."""
+        for start in range(0, len(streams), _TOUCHED_AT_ONCE):
+            batch = streams[start : start + _TOUCHED_AT_ONCE]
+            gone = await asyncio.gather(*map(self._store.presence_sweep, batch))
+            for stream, ids in zip(batch, gone, strict=True):
+                for id_ in ids:
+                    await self._say(envelope.presence(stream, messages.left(id_)))
 
     def _forget_ended(self) -> None:
         """Of a socket that ended without `leave` or `drop`, the streams tell."""
