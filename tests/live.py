@@ -148,7 +148,12 @@ class WebServer(Process):
         return client
 
     def cable_of(
-        self, persona: Persona, token: str | None = None, **headers: str
+        self,
+        persona: Persona,
+        token: str | None = None,
+        *,
+        protocol: str = "actioncable-v1-json",
+        **headers: str,
     ) -> ClientConnection:
         """An open socket at the company's `/cable`, before its first frame."""
         query = f"?jid={token}" if token else ""
@@ -156,7 +161,7 @@ class WebServer(Process):
             f"ws://{persona.host}:{self.port}/cable{query}",
             sock=socket.create_connection(("127.0.0.1", self.port), timeout=10),
             additional_headers=headers,
-            subprotocols=[Subprotocol("actioncable-v1-json")],
+            subprotocols=[Subprotocol(protocol)],
         )
 
     def _is_ready(self) -> bool:
@@ -181,6 +186,12 @@ def subscribe(connection: ClientConnection, channel: str, **params: Any) -> str:
     identifier = json.dumps({"channel": channel, **params})
     connection.send(json.dumps({"command": "subscribe", "identifier": identifier}))
     return identifier
+
+
+def perform(connection: ClientConnection, identifier: str, action: str, **data: Any) -> None:
+    """Call an action of a subscription's channel."""
+    command = {"command": "message", "identifier": identifier}
+    connection.send(json.dumps({**command, "data": json.dumps({"action": action, **data})}))
 
 
 def access_token(client: httpx.Client) -> str:

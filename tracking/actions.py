@@ -11,11 +11,11 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from cable import broadcast
+from cable import broadcast_state
 from tenants.context import current_schema
 from tenants.streams import company_stream
 from tracking.fixes import FixForm
-from tracking.messages import PositionsChanged, TechnicianPosition, to_wire
+from tracking.messages import PositionBody, map_key, map_state
 
 MAP_STREAM = "map"
 
@@ -115,14 +115,12 @@ def _move(technician_id: int, fix: FixForm, received_at: datetime) -> bool:
 
 
 def _announce(schema: str, technician_id: int, fix: FixForm, received_at: datetime) -> None:
-    body = {
-        name: _column(fix, name)
-        for name in TechnicianPosition.__struct_fields__
-        if name in _COLUMNS
+    known = {
+        name: _column(fix, name) for name in _COLUMNS if name in PositionBody.__struct_fields__
     }
-    position = TechnicianPosition(technician_id=technician_id, received_at=received_at, **body)
-    message = PositionsChanged(server_time=received_at, positions=[position])
-    broadcast(company_stream(schema, MAP_STREAM), to_wire(message))
+    position = PositionBody(received_at=received_at, **known)
+    changes = {map_key(technician_id): map_state(position)}
+    broadcast_state(company_stream(schema, MAP_STREAM), changes)
 
 
 def _column(fix: FixForm, name: str) -> Any:

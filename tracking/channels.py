@@ -2,25 +2,71 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from cable import State, action
+from dispatch.errors import BadInputError
 from dispatch.sockets import CompanyChannel
+from tenants.context import run_in_tenant
 from tenants.streams import company_stream
 from tracking.actions import MAP_STREAM
-from tracking.messages import to_wire
-from tracking.queries import map_snapshot
+from tracking.messages import Refused, to_wire
+from tracking.queries import live_positions, technicians_on_map
+from tracking.viewport import read_viewport
+
+logger = logging.getLogger(__name__)
 
 
 class MapChannel(CompanyChannel):
-    """The live map of one company: a snapshot first, then each change.
+    """The live map of one company, for owners and dispatchers.
 
-    Changes that arrive while the snapshot is read follow it; a viewer keeps the later
-    `recorded_at` of the two. For owners and dispatchers.
+    Tells the `technicians`, then the conflated stream of their positions: a `snapshot`, then
+    `changes`, by technicians' ids as strings. With the parameter `viewport`, `[west, south, east,
+    north]` in degrees, only of those inside; without it, of all. A wrong one is rejected.
     """
 
     async def subscribed(self) -> None:
         if not self.identity.may_dispatch:
             return self.reject()
-        await self.stream_from(company_stream(self.identity.company.schema, MAP_STREAM))
-        return await self.resync()
+        try:
+            viewport = read_viewport(self.params)
+        except BadInputError as error:
+            self._log(error)
+            return self.reject()
+        self.transmit(to_wire(await self.run(technicians_on_map)))
+        # Not of this socket: the stream loads again for its other viewers when this one is gone.
+        load = partial(load_positions, self.identity.company.schema)
+        return await self.stream_state(self._stream, load=load, only=viewport)
 
-    async def resync(self) -> None:
-        self.transmit(to_wire(await self.run(map_snapshot)))
+    @action
+    async def viewport(self, data: dict[str, Any]) -> None:
+        """Show another part from now on: `{"viewport": […]}`, null for the whole map.
+
+        Answered with a `snapshot` of it; a wrong one with `refused`, and changes nothing. A new
+        socket begins with the subscription's parameter.
+        """
+        try:
+            viewport = read_viewport(data, required=True)
+        except BadInputError as error:
+            self._log(error)
+            self.transmit(to_wire(Refused(action="viewport", errors=list(error.errors))))
+        else:
+            self.show_only(self._stream, viewport)
+
+    @property
+    def _stream(self) -> str:
+        return company_stream(self.identity.company.schema, MAP_STREAM)
+
+    def _log(self, error: BadInputError) -> None:
+        for each in error.errors:
+            logger.warning(
+                "%r sent %s %r: it %s", self.connection, each.field, each.value, each.message
+            )
+
+
+async def load_positions(schema: str) -> Mapping[str, State]:
+    """The state of one company's map, read off the event loop."""
+    return await run_in_tenant(schema, live_positions)

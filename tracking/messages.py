@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+
+from cable import State
+from dispatch.errors import FieldError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PositionBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,24 +35,36 @@ class TechnicianOnMap(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     initials: str
     color: str
-    position: PositionBody | None
 
 
-class MapSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="snapshot"):
-    """The whole map. `thresholds` are ages in seconds at which a position changes its state."""
+class TechniciansOnMap(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="technicians"
+):
+    """Who is on the map, by name. `thresholds` are ages in seconds at which a position changes its
+    state."""
 
-    server_time: datetime
     thresholds: dict[str, int]
     technicians: list[TechnicianOnMap]
 
 
-class PositionsChanged(
-    msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="positions"
-):
-    """Technicians who moved, after their fixes were committed."""
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="refused"):
+    """An action that changed nothing, and why."""
 
-    server_time: datetime
-    positions: list[TechnicianPosition]
+    action: str
+    errors: list[FieldError]
+
+
+def map_key(technician_id: int) -> str:
+    """A technician's key in the map's stream."""
+    return str(technician_id)
+
+
+def map_state(position: PositionBody) -> State:
+    """A position as the map's stream keeps it.
+
+    Its version orders positions as the database does, to the microsecond: by `recorded_at`.
+    """
+    return State((position.recorded_at - _EPOCH) // timedelta(microseconds=1), position)
 
 
 def to_wire(message: msgspec.Struct) -> dict[str, Any]:

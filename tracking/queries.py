@@ -8,11 +8,18 @@ from datetime import datetime
 import msgspec
 from django.conf import settings
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
+from cable import State
 from dispatch.models import User
 from dispatch.queries import active_technicians, visible_technicians
-from tracking.messages import MapSnapshot, PositionBody, TechnicianOnMap, TechnicianPosition
+from tracking.messages import (
+    PositionBody,
+    TechnicianOnMap,
+    TechnicianPosition,
+    TechniciansOnMap,
+    map_key,
+    map_state,
+)
 from tracking.models import Fix, Position
 
 POSITION_FIELDS = PositionBody.__struct_fields__
@@ -34,11 +41,9 @@ def visible_positions(user: User) -> list[TechnicianPosition]:
     ]
 
 
-def map_snapshot() -> MapSnapshot:
-    """Every technician in service with the latest position, by name."""
-    technicians = active_technicians().select_related("position")
-    return MapSnapshot(
-        server_time=timezone.now(),
+def technicians_on_map() -> TechniciansOnMap:
+    """Every technician in service, by name."""
+    return TechniciansOnMap(
         thresholds=settings.FRESHNESS_SECONDS,
         technicians=[
             TechnicianOnMap(
@@ -46,11 +51,19 @@ def map_snapshot() -> MapSnapshot:
                 name=technician.name,
                 initials=technician.initials,
                 color=technician.color,
-                position=_body(getattr(technician, "position", None)),
             )
-            for technician in technicians
+            for technician in active_technicians()
         ],
     )
+
+
+def live_positions() -> dict[str, State]:
+    """The latest position of each technician in service, as the map's stream keeps it."""
+    rows = Position.objects.filter(technician__in=active_technicians())
+    return {
+        map_key(row.pop("technician_id")): map_state(PositionBody(**row))
+        for row in rows.values("technician_id", *POSITION_FIELDS)
+    }
 
 
 def fixes_of(
@@ -74,9 +87,3 @@ def fixes_of(
             Q(recorded_at__gt=after.recorded_at) | Q(recorded_at=after.recorded_at, id__gt=after.id)
         )
     return rows
-
-
-def _body(position: Position | None) -> PositionBody | None:
-    if position is None:
-        return None
-    return PositionBody(**{name: getattr(position, name) for name in POSITION_FIELDS})

@@ -18,7 +18,10 @@ class FakeSocket {
   binaryType = 'blob'
   readyState = 0
 
-  constructor(readonly url: string) {
+  constructor(
+    readonly url: string,
+    readonly protocols: string,
+  ) {
     FakeSocket.opened.push(this)
   }
 
@@ -57,20 +60,22 @@ class FakeSocket {
   }
 }
 
-function snapshot(): object {
-  return {
-    type: 'snapshot',
-    server_time: new Date().toISOString(),
-    thresholds: { delayed: 60, stale: 300, lost: 1800 },
-    technicians: [],
-  }
+const technicians = {
+  type: 'technicians',
+  thresholds: { delayed: 60, stale: 300, lost: 1800 },
+  technicians: [{ id: 1, name: 'Ada Fox', initials: 'AF', color: '#2563eb' }],
 }
 
-const positions = { type: 'positions', server_time: new Date(T0).toISOString(), positions: [] }
+function snapshot(): object {
+  return { type: 'snapshot', server_time: new Date().toISOString(), items: {} }
+}
+
+const changes = { type: 'changes', server_time: new Date(T0).toISOString(), items: {} }
 
 describe('map feed', () => {
   let connections: Connection[]
-  let snapshots: number
+  /** Of each snapshot, who was on the map with it. */
+  let snapshots: number[][]
   let messages: number
   let feed: MapFeed
 
@@ -86,15 +91,30 @@ describe('map feed', () => {
     opened.readyState = 1
     opened.fire('open')
     await vi.advanceTimersByTimeAsync(0)
-    await opened.say({ type: 'welcome' })
+    await opened.say({ type: 'welcome', sid: `sid-${FakeSocket.opened.length}` })
     return opened
+  }
+
+  /** As the server answers a subscription. */
+  async function confirm(opened: FakeSocket): Promise<void> {
+    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
+    await opened.message(technicians)
+    await opened.say({ type: 'confirm_history', identifier: IDENTIFIER })
+    await opened.message(snapshot())
   }
 
   async function goLive(): Promise<FakeSocket> {
     const opened = await open()
-    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
-    await opened.message(snapshot())
+    await confirm(opened)
     return opened
+  }
+
+  /** Pings, as without them the client would reconnect. */
+  async function pass(opened: FakeSocket, seconds: number): Promise<void> {
+    for (let second = 0; second < seconds; second += 1) {
+      await vi.advanceTimersByTimeAsync(1000)
+      await opened.say({ type: 'ping', message: second })
+    }
   }
 
   beforeEach(async () => {
@@ -104,14 +124,14 @@ describe('map feed', () => {
     vi.stubGlobal('window', { location: { href: 'https://acme.localhost:8000/' } })
     FakeSocket.opened = []
     connections = []
-    snapshots = 0
+    snapshots = []
     messages = 0
     feed = new MapFeed('/cable', new ServerClock(), {
       connection: (next) => connections.push(next),
-      snapshot: () => {
-        snapshots += 1
+      snapshot: ({ technicians: known }) => {
+        snapshots.push(known.map(({ id }) => id))
       },
-      positions: () => {
+      changes: () => {
         messages += 1
       },
     })
@@ -128,13 +148,30 @@ describe('map feed', () => {
   test('subscribes over wss on the page’s host and is live with the snapshot', async () => {
     expect(socket().url).toBe('wss://acme.localhost:8000/cable')
     const opened = await open()
-    expect(opened.sent).toEqual([{ command: 'subscribe', identifier: IDENTIFIER }])
+    expect(opened.protocols).toEqual('actioncable-v1-ext-json')
+    expect(opened.sent).toMatchObject([{ command: 'subscribe', identifier: IDENTIFIER }])
     await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
+    await opened.message(technicians)
     expect(connections).toEqual([])
     await opened.message(snapshot())
-    await opened.message(positions)
+    await opened.message(changes)
     expect(connections).toEqual([{ status: 'live' }])
-    expect([snapshots, messages]).toEqual([1, 1])
+    expect([snapshots, messages]).toEqual([[[1]], 1])
+  })
+
+  test('a later snapshot goes with the technicians that were told first', async () => {
+    const opened = await goLive()
+    await opened.message(snapshot())
+    expect(snapshots).toEqual([[1], [1]])
+    expect(connections.at(-1)).toEqual({ status: 'live' })
+  })
+
+  test('positions of nobody are no map', async () => {
+    const opened = await open()
+    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
+    await opened.message(snapshot())
+    await opened.message(changes)
+    expect([connections, snapshots, messages]).toEqual([[], [], 0])
   })
 
   test('after a cut it returns within a second and is live with a new snapshot', async () => {
@@ -148,11 +185,41 @@ describe('map feed', () => {
     await vi.advanceTimersByTimeAsync(900)
     expect(FakeSocket.opened).toHaveLength(2)
     const second = await open()
-    await second.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
     expect(connections.at(-1)?.status).toBe('reconnecting')
+    await confirm(second)
+    expect(second.commands).toEqual(['subscribe'])
+    expect(connections.at(-1)).toEqual({ status: 'live' })
+    expect(snapshots).toEqual([[1], [1]])
+  })
+
+  test('a session that the server takes up again is live with its new snapshot', async () => {
+    const first = await goLive()
+    first.fire('close')
+    await vi.advanceTimersByTimeAsync(900)
+    const second = socket()
+    expect(second.url).toBe('wss://acme.localhost:8000/cable?sid=sid-1')
+    second.readyState = 1
+    second.fire('open')
+    await second.say({ type: 'welcome', sid: 'sid-2', restored: true, restored_ids: [IDENTIFIER] })
+    expect(second.commands).toEqual(['history'])
+    expect(connections.at(-1)?.status).toBe('reconnecting')
+    await second.message({ ...technicians, technicians: [] })
+    await second.say({ type: 'confirm_history', identifier: IDENTIFIER })
     await second.message(snapshot())
     expect(connections.at(-1)).toEqual({ status: 'live' })
-    expect(snapshots).toBe(2)
+    expect(snapshots).toEqual([[1], []])
+  })
+
+  test('a cut before the subscription was answered is made up for', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    const first = await open()
+    first.fire('close')
+    await vi.advanceTimersByTimeAsync(2000)
+    const second = await open()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(second.commands).toEqual(['subscribe'])
+    await confirm(second)
+    expect(connections.at(-1)).toEqual({ status: 'live' })
   })
 
   test('a server that stays away is tried at most 10 s apart', async () => {
@@ -178,45 +245,62 @@ describe('map feed', () => {
   test('a malformed message is reported and skipped', async () => {
     const reported = vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const opened = await goLive()
-    await opened.message({ type: 'positions', positions: 7 })
-    await opened.message(positions)
+    await opened.message({ type: 'changes', items: 7 })
+    await opened.message(changes)
     expect(reported).toHaveBeenCalledTimes(1)
     expect(messages).toBe(1)
     expect(connections.at(-1)).toEqual({ status: 'live' })
   })
 
-  test('resync subscribes anew for a fresh snapshot, once in 30 s', async () => {
+  test('resync subscribes anew for who is unknown, once in 30 s', async () => {
     const opened = await goLive()
-    feed.resync()
-    feed.resync()
-    await vi.advanceTimersByTimeAsync(1000)
+    feed.resync([])
+    await pass(opened, 1)
+    expect(opened.commands).toEqual(['subscribe'])
+    feed.resync([7])
+    feed.resync([8])
+    await pass(opened, 1)
+    const twice = ['subscribe', 'unsubscribe', 'subscribe']
+    expect(opened.commands).toEqual(twice)
+    await confirm(opened)
+    expect(snapshots).toEqual([[1], [1]])
+    await pass(opened, 30)
+    feed.resync([7, 8])
+    await pass(opened, 1)
+    expect(opened.commands).toEqual([...twice, 'unsubscribe', 'subscribe'])
+  })
+
+  test('who is unknown even after a resync is asked for again only after a cut', async () => {
+    const opened = await goLive()
+    feed.resync([7])
+    await pass(opened, 1)
+    await confirm(opened)
+    await pass(opened, 31)
+    feed.resync([7])
+    await pass(opened, 1)
     expect(opened.commands).toEqual(['subscribe', 'unsubscribe', 'subscribe'])
-    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
-    await opened.message(snapshot())
-    expect(snapshots).toBe(2)
+    opened.fire('close')
+    await vi.advanceTimersByTimeAsync(900)
+    const second = await goLive()
+    feed.resync([7])
+    await pass(second, 1)
+    expect(second.commands).toEqual(['subscribe', 'unsubscribe', 'subscribe'])
   })
 
   test('asks again when a confirmed subscription stays silent', async () => {
     const opened = await open()
     await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
-    for (let second = 0; second < 11; second += 1) {
-      await vi.advanceTimersByTimeAsync(1000)
-      await opened.say({ type: 'ping', message: second })
-    }
+    await pass(opened, 11)
     expect(opened.commands).toEqual(['subscribe', 'unsubscribe', 'subscribe'])
   })
 
   test('does not give up on a subscription that the server leaves unanswered', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const opened = await open()
-    for (let second = 0; second < 12; second += 1) {
-      await vi.advanceTimersByTimeAsync(1000)
-      await opened.say({ type: 'ping', message: second })
-    }
+    await pass(opened, 12)
     // Asked, repeated by the client after 5 s, given up by it at 10 s, asked anew by us.
     expect(opened.commands).toEqual(['subscribe', 'subscribe', 'subscribe'])
-    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
-    await opened.message(snapshot())
+    await confirm(opened)
     expect(connections.at(-1)).toEqual({ status: 'live' })
   })
 
@@ -228,8 +312,7 @@ describe('map feed', () => {
     feed.retryNow()
     await vi.advanceTimersByTimeAsync(0)
     expect(opened.commands).toEqual(['subscribe', 'subscribe'])
-    await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
-    await opened.message(snapshot())
+    await confirm(opened)
     expect(connections.at(-1)).toEqual({ status: 'live' })
   })
 })

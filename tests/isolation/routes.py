@@ -75,6 +75,10 @@ ROUTES: dict[tuple[str, str], Route] = {
 
 # Channel → who may listen; `tests/isolation/test_sockets.py` tries the others.
 CHANNELS: dict[str, set[str]] = {"MapChannel": {"owner", "dispatcher"}}
+# Channel and action → data that the right caller would have accepted.
+ACTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("MapChannel", "viewport"): {"viewport": [0, 0, 10, 10]}
+}
 
 
 def methods_of_product(

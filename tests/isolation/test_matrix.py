@@ -10,7 +10,7 @@ from django.http import HttpResponse
 import sera.asgi
 from tests.isolation.evidence import nothing_happens
 from tests.isolation.intruders import Intruder, code_of, staff_cookie, with_cookie, with_token
-from tests.isolation.routes import CHANNELS, ROUTES, Door, methods_of_product
+from tests.isolation.routes import ACTIONS, CHANNELS, ROUTES, Door, methods_of_product
 from tests.world import Persona
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +55,13 @@ def test_every_route_and_method_is_in_the_matrix() -> None:
 
 def test_every_channel_is_in_the_matrix() -> None:
     assert set(sera.asgi.cable._channels) == set(CHANNELS)
+
+
+def test_every_action_is_in_the_matrix() -> None:
+    channels = sera.asgi.cable._channels.items()
+    assert {(name, action) for name, kind in channels for action in kind.cable_actions} == set(
+        ACTIONS
+    )
 
 
 @pytest.mark.parametrize("way", ["acme to globex", "globex to acme"])

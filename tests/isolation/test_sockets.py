@@ -26,8 +26,8 @@ import dispatch.tokens
 from dispatch.tokens import encode_token
 from tenants.context import company_scope
 from tenants.queries import Company
-from tests.isolation.routes import CHANNELS
-from tests.live import WebServer, access_token, frames, subscribe
+from tests.isolation.routes import ACTIONS, CHANNELS
+from tests.live import WebServer, access_token, frames, perform, subscribe
 from tests.world import PASSWORD, Persona
 
 UNAUTHORIZED = {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
@@ -77,14 +77,15 @@ def refused(socket: ClientConnection) -> dict[str, Any]:
 
 @contextmanager
 def viewer(server: WebServer, persona: Persona, **params: Any) -> Iterator[ClientConnection]:
-    """A dispatcher's socket that has its snapshot."""
+    """A dispatcher's socket that has its first state."""
     with server.cable_of(persona, token_of(server, persona, persona.dispatcher)) as socket:
         assert frames(socket, 1)[0]["type"] == "welcome"
         subscribe(socket, "MapChannel", **params)
-        confirmation, snapshot = frames(socket, 2)
+        confirmation, technicians, snapshot = frames(socket, 3)
         assert confirmation["type"] == "confirm_subscription"
-        names = [technician["name"] for technician in snapshot["message"]["technicians"]]
+        names = [technician["name"] for technician in technicians["message"]["technicians"]]
         assert len(names) == 2 and all(persona.marker in name for name in names)
+        assert snapshot["message"]["type"] == "snapshot"
         yield socket
 
 
@@ -101,7 +102,7 @@ def post_fix(server: WebServer, persona: Persona, lat: float) -> None:
 
 def heard(socket: ClientConnection) -> list[float]:
     (frame,) = frames(socket, 1)
-    return [position["lat"] for position in frame["message"]["positions"]]
+    return [position["lat"] for position in frame["message"]["items"].values()]
 
 
 # --- Who may open a socket
@@ -253,6 +254,50 @@ def test_a_channel_is_for_its_roles(channel: str, server: WebServer, acme: Perso
             allowed = role in CHANNELS[channel]
             wanted = "confirm_subscription" if allowed else "reject_subscription"
             assert frames(socket, 1) == [{"type": wanted, "identifier": identifier}], role
+
+
+@pytest.mark.parametrize(("channel", "action"), ACTIONS)
+def test_an_action_is_for_who_may_listen(
+    channel: str, action: str, server: WebServer, acme: Persona, globex: Persona
+) -> None:
+    """For others, and without a subscription, it has no effect and no answer."""
+    post_fix(server, acme, 5.0)
+    post_fix(server, globex, 6.0)
+    data = ACTIONS[channel, action]
+    for email, subscribes in ((acme.technician, True), (acme.dispatcher, False)):
+        with server.cable_of(acme, token_of(server, acme, email)) as socket:
+            assert frames(socket, 1)[0]["type"] == "welcome"
+            identifier = json.dumps({"channel": channel})
+            if subscribes:
+                subscribe(socket, channel)
+                rejected = {"type": "reject_subscription", "identifier": identifier}
+                assert frames(socket, 1) == [rejected]
+            perform(socket, identifier, action, **data)
+            # Commands are answered in order, so nothing was said to the action.
+            nothing = subscribe(socket, "NoChannel")
+            wanted = {"type": "reject_subscription", "identifier": nothing}
+            assert frames(socket, 1) == [wanted], email
+
+
+def test_a_viewport_shows_no_other_company(
+    server: WebServer, acme: Persona, globex: Persona
+) -> None:
+    """Technicians, fixes and places are the same in both; whoever came first loaded its own."""
+    post_fix(server, globex, 7.5)
+    everything: dict[str, Any] = {"viewport": [-180, -90, 180, 90]}
+    with (
+        viewer(server, globex, **everything) as at_globex,
+        viewer(server, acme, **everything) as at_acme,
+    ):
+        identifier = json.dumps({"channel": "MapChannel", **everything})
+        narrow = {"viewport": [0, 7, 2, 8]}
+        for socket, expected in ((at_acme, []), (at_globex, [7.5])):
+            perform(socket, identifier, "viewport", **narrow)
+            assert heard(socket) == expected
+        post_fix(server, acme, 7.25)
+        assert heard(at_acme) == [7.25]
+        post_fix(server, globex, 7.75)
+        assert heard(at_globex) == [7.75]
 
 
 def test_each_company_hears_itself_alone(server: WebServer, acme: Persona, globex: Persona) -> None:

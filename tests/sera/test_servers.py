@@ -28,10 +28,11 @@ def test_a_posted_fix_reaches_a_viewer(
         with server.cable_of(acme, token) as viewer:
             assert frames(viewer, 1)[0]["type"] == "welcome"
             identifier = subscribe(viewer, "MapChannel")
-            confirmation, snapshot = frames(viewer, 2)
+            confirmation, technicians, snapshot = frames(viewer, 3)
             assert confirmation == {"type": "confirm_subscription", "identifier": identifier}
-            assert snapshot["message"]["type"] == "snapshot"
-            assert [t["position"] for t in snapshot["message"]["technicians"]] == [None, None]
+            assert [t["id"] for t in technicians["message"]["technicians"]] == [1, 2]
+            assert snapshot["message"].pop("server_time")
+            assert snapshot["message"] == {"type": "snapshot", "items": {}}
 
             fix = {
                 "id": str(uuid.uuid4()),
@@ -41,8 +42,8 @@ def test_a_posted_fix_reaches_a_viewer(
             }
             assert phone.post("/api/v1/fixes/", json=fix).status_code == 201
             (change,) = frames(viewer, 1)
-            (position,) = change["message"]["positions"]
-            assert position["technician_id"] == acme.technician_id
+            ((technician, position),) = change["message"]["items"].items()
+            assert technician == str(acme.technician_id)
             assert (position["lat"], position["lon"]) == (40.7128, -74.006)
     finally:
         assert server.stop() == 0, server.log.read_text()

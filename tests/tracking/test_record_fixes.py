@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
 import pytest
 from django.utils import timezone
 
+from dispatch.models import Technician
 from tenants.context import NoCompanyError, company_scope, platform_scope
 from tests.world import Persona
 from tracking.actions import record_fixes
 from tracking.fixes import FixForm
 from tracking.models import Fix, Position
+from tracking.queries import live_positions, technicians_on_map
 
 pytestmark = pytest.mark.django_db
 
@@ -86,7 +89,7 @@ def test_the_marker_takes_the_newest_of_a_shuffled_batch() -> None:
 
 def test_a_late_fix_is_history_and_moves_no_marker() -> None:
     record_fixes(technician_id=1, fixes=[fix(5)])
-    with patch("tracking.actions.broadcast") as sent:
+    with patch("tracking.actions.broadcast_state") as sent:
         assert record_fixes(technician_id=1, fixes=[fix(1)]) == ["stored"]
     assert sent.call_count == 0
     assert Fix.objects.count() == 2
@@ -121,16 +124,50 @@ def test_the_map_hears_of_the_newest_fix_after_the_commit(
     assert send.call_count == 1
 
 
-def test_the_map_message_names_the_company_and_the_position() -> None:
-    with patch("tracking.actions.broadcast") as sent:
-        record_fixes(technician_id=2, fixes=[fix(0, lat=60.25, accuracy=5.0)])
-    ((stream, message), _) = sent.call_args
+def test_the_map_hears_what_its_next_load_would_read() -> None:
+    """Of the company, the technician and the newest moment; equal to the last byte."""
+    with patch("tracking.actions.broadcast_state") as sent:
+        batch = [fix(0), fix(2.5, lat=60.25, accuracy=5.0, heading=360.0, battery=1.0), fix(1)]
+        record_fixes(technician_id=2, fixes=batch)
+    ((stream, changes), _) = sent.call_args
     assert stream == "acme.map"
-    assert message["type"] == "positions"
-    (position,) = message["positions"]
-    assert position["technician_id"] == 2
-    assert (position["lat"], position["lon"], position["accuracy"]) == (60.25, 26.9, 5.0)
-    assert position["recorded_at"] == "2026-11-22T12:00:00Z"
+    told, loaded = msgspec.json.encode(changes), msgspec.json.encode(live_positions())
+    assert told == loaded
+    ((version, body),) = msgspec.json.decode(told).values()
+    assert list(changes) == ["2"]
+    # 2026-11-22T12:02:30Z
+    assert version == 1_795_348_950_000_000
+    assert timezone.now() - datetime.fromisoformat(body.pop("received_at")) < timedelta(seconds=30)
+    assert body == {
+        "lat": 60.25,
+        "lon": 26.9,
+        "accuracy": 5.0,
+        "speed": None,
+        "heading": 0.0,
+        "battery": 1.0,
+        "recorded_at": "2026-11-22T12:02:30Z",
+    }
+
+
+def test_versions_order_positions_as_the_database_does_to_the_microsecond() -> None:
+    microsecond = timedelta(microseconds=1)
+    versions = []
+    for moment in (NOON, NOON + microsecond, NOON, NOON + 2 * microsecond):
+        with patch("tracking.actions.broadcast_state") as sent:
+            each = FixForm(id=uuid.uuid4(), recorded_at=moment, lat=60.0, lon=26.9)
+            record_fixes(technician_id=1, fixes=[each])
+        versions += [call.args[1]["1"].version for call in sent.call_args_list]
+    first = versions[0]
+    assert versions == [first, first + 1, first + 2]
+    assert live_positions()["1"].version == first + 2
+
+
+def test_who_is_out_of_service_is_not_on_the_map() -> None:
+    for technician in (1, 2):
+        record_fixes(technician_id=technician, fixes=[fix(technician)])
+    Technician.objects.filter(pk=1).update(is_active=False)
+    assert list(live_positions()) == ["2"]
+    assert [technician.id for technician in technicians_on_map().technicians] == [2]
 
 
 def test_nothing_is_stored_when_a_statement_fails() -> None:

@@ -2,7 +2,7 @@ import { onScopeDispose, type Ref, ref, type ShallowRef, shallowRef } from 'vue'
 import { ServerClock } from '../live/clock'
 import type { Connection } from '../live/connection'
 import { MapFeed } from '../live/feed'
-import { applyPositions, type Fleet, fleetFromSnapshot } from '../live/fleet'
+import { applyChanges, type Fleet, fleetFromSnapshot } from '../live/fleet'
 
 export interface FleetUpdate {
   fleet: Fleet
@@ -31,18 +31,20 @@ export function useLiveFleet(cableUrl: string): LiveFleet {
     connection(next) {
       connection.value = next
     },
-    snapshot(snapshot) {
+    snapshot(technicians, snapshot) {
+      const { fleet, unknown } = fleetFromSnapshot(technicians, snapshot)
       now.value = clock.now()
-      update.value = { fleet: fleetFromSnapshot(snapshot), whole: true }
+      update.value = { fleet, whole: true }
+      feed.resync(unknown)
     },
-    positions(positions) {
+    changes(changes) {
       if (update.value === null) return
-      const change = applyPositions(update.value.fleet, positions)
-      if (change.changed.length > 0) {
+      const { fleet, changed, unknown } = applyChanges(update.value.fleet, changes)
+      if (changed.length > 0) {
         now.value = clock.now()
-        update.value = { fleet: change.fleet, whole: false }
+        update.value = { fleet, whole: false }
       }
-      if (change.unknown.length > 0) feed.resync()
+      feed.resync(unknown)
     },
   })
 

@@ -2,11 +2,11 @@ import { type Cable, Channel, createCable } from '@anycable/web'
 import type { ServerClock } from './clock'
 import { type Connection, nextConnection, reconnectDelay } from './connection'
 import { parseMapMessage } from './messages'
-import type { Positions, Snapshot } from './types'
+import type { Changes, Snapshot, Technicians } from './types'
 
 /** A confirmed subscription that stays silent for this long is asked for again. */
 const SNAPSHOT_DEADLINE_MS = 10_000
-/** A fresh snapshot is asked for at most this often, whatever the stream contains. */
+/** The technicians are asked for anew at most this often, whatever the stream contains. */
 const RESYNC_INTERVAL_MS = 30_000
 
 class MapChannel extends Channel {
@@ -15,8 +15,8 @@ class MapChannel extends Channel {
 
 export interface FeedEvents {
   connection(connection: Connection): void
-  snapshot(snapshot: Snapshot): void
-  positions(positions: Positions): void
+  snapshot(technicians: Technicians, snapshot: Snapshot): void
+  changes(changes: Changes): void
 }
 
 /** The map stream: the stock AnyCable client, its messages checked, its state made plain. */
@@ -24,8 +24,10 @@ export class MapFeed {
   #connection: Connection = { status: 'connecting' }
   #cable: Cable
   #channel: Channel | null = null
+  #technicians: Technicians | null = null
   #lastHeard: number | null = null
   #lastResync = Number.NEGATIVE_INFINITY
+  readonly #askedFor = new Set<number>()
   #deadline: ReturnType<typeof setTimeout> | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
 
@@ -37,7 +39,8 @@ export class MapFeed {
     const absolute = new URL(url, window.location.href)
     absolute.protocol = absolute.protocol.replace('http', 'ws')
     this.#cable = createCable(absolute.href, {
-      protocol: 'actioncable-v1-json',
+      // A short cut is taken up again by the server, without a new sign-in and subscription.
+      protocol: 'actioncable-v1-ext-json',
       reconnectStrategy: reconnectDelay,
       logLevel: 'error',
     })
@@ -46,6 +49,7 @@ export class MapFeed {
       this.#lastHeard = this.clock.now()
     })
     this.#cable.on('disconnect', () => {
+      this.#askedFor.clear()
       this.#move({ type: 'lost', asOf: this.#lastHeard })
     })
     this.#cable.on('close', (error) => {
@@ -109,9 +113,14 @@ export class MapFeed {
     this.#retry = setTimeout(() => this.#subscribe(), milliseconds)
   }
 
-  /** Asks for a new snapshot, because the stream names someone whom the last one did not. */
-  resync(): void {
+  /**
+   * Asks for the technicians anew, because the stream names some whom the page does not know.
+   * Who is unknown even then has left, and is not asked for again.
+   */
+  resync(unknown: readonly number[]): void {
     if (Date.now() - this.#lastResync < RESYNC_INTERVAL_MS) return
+    if (unknown.every((id) => this.#askedFor.has(id))) return
+    for (const id of unknown) this.#askedFor.add(id)
     this.#lastResync = Date.now()
     this.#resubscribe()
   }
@@ -120,13 +129,17 @@ export class MapFeed {
     try {
       const message = parseMapMessage(raw)
       if (message === null) return
+      if (message.type === 'technicians') {
+        this.#technicians = message
+        return
+      }
       this.clock.observe(message.serverTime)
-      if (message.type === 'snapshot') {
+      if (message.type === 'snapshot' && this.#technicians !== null) {
         clearTimeout(this.#deadline)
-        this.events.snapshot(message)
+        this.events.snapshot(this.#technicians, message)
         this.#move({ type: 'snapshot' })
-      } else if (this.#connection.status === 'live') {
-        this.events.positions(message)
+      } else if (message.type === 'changes' && this.#connection.status === 'live') {
+        this.events.changes(message)
       }
     } catch (error) {
       // One malformed message must not end the stream; the console says what was wrong with it.

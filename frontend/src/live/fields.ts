@@ -45,6 +45,12 @@ export function asId(value: unknown, path: string): number {
   return value
 }
 
+/** An id in the place of a text: a key of an object. */
+export function asIdKey(value: unknown, path: string): number {
+  if (typeof value !== 'string' || !/^\d+$/.test(value)) throw wrong(path, value, 'an id as text')
+  return asId(Number(value), path)
+}
+
 /** Null when absent, else what `read` makes of it. */
 export function optional<T>(
   value: unknown,

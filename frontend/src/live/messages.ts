@@ -2,13 +2,14 @@ import {
   asArray,
   asFields,
   asId,
+  asIdKey,
   asNumber,
   asString,
   asTime,
   type Fields,
   optional,
 } from './fields'
-import type { MapMessage, Position, Technician, Thresholds } from './types'
+import type { MapMessage, Person, Position, Thresholds } from './types'
 
 const HEX_COLOR = /^#[0-9a-f]{6}$/i
 const NEUTRAL_COLOR = '#52606d'
@@ -27,7 +28,7 @@ export function parsePosition(value: unknown, path: string): Position {
   }
 }
 
-function parseTechnician(value: unknown, path: string): Technician {
+function parsePerson(value: unknown, path: string): Person {
   const fields = asFields(value, path)
   const color = asString(fields.color, `${path}.color`)
   return {
@@ -35,7 +36,6 @@ function parseTechnician(value: unknown, path: string): Technician {
     name: asString(fields.name, `${path}.name`),
     initials: asString(fields.initials, `${path}.initials`).slice(0, 3),
     color: HEX_COLOR.test(color) ? color.toLowerCase() : NEUTRAL_COLOR,
-    position: optional(fields.position, `${path}.position`, parsePosition),
   }
 }
 
@@ -46,34 +46,46 @@ function parseThresholds(value: unknown): Thresholds {
   return { delayed, stale, lost: asNumber(fields.lost, 'thresholds.lost', stale) }
 }
 
+function parsePositions(value: unknown): Map<number, Position> {
+  return new Map(
+    Object.entries(asFields(value, 'items')).map(([key, item]) => [
+      asIdKey(key, 'items'),
+      parsePosition(item, `items.${key}`),
+    ]),
+  )
+}
+
 /**
  * Checks one message of the map stream. Null for a type that this page does not know, so that a
  * newer server may send more. Throws FieldError when a known message is malformed.
  */
 export function parseMapMessage(value: unknown): MapMessage | null {
   const fields: Fields = asFields(value, 'message')
-  if (fields.type === 'snapshot') {
-    return {
-      type: 'snapshot',
-      serverTime: asTime(fields.server_time, 'server_time'),
-      thresholds: parseThresholds(fields.thresholds),
-      technicians: asArray(fields.technicians, 'technicians').map((item, index) =>
-        parseTechnician(item, `technicians[${index}]`),
-      ),
-    }
-  }
-  if (fields.type === 'positions') {
-    return {
-      type: 'positions',
-      serverTime: asTime(fields.server_time, 'server_time'),
-      positions: asArray(fields.positions, 'positions').map((item, index) => ({
-        technicianId: asId(
-          asFields(item, `positions[${index}]`).technician_id,
-          `positions[${index}].technician_id`,
+  switch (fields.type) {
+    case 'technicians':
+      return {
+        type: 'technicians',
+        thresholds: parseThresholds(fields.thresholds),
+        technicians: asArray(fields.technicians, 'technicians').map((item, index) =>
+          parsePerson(item, `technicians[${index}]`),
         ),
-        position: parsePosition(item, `positions[${index}]`),
-      })),
-    }
+      }
+    case 'snapshot':
+      return {
+        type: 'snapshot',
+        serverTime: asTime(fields.server_time, 'server_time'),
+        positions: parsePositions(fields.items),
+      }
+    case 'changes':
+      return {
+        type: 'changes',
+        serverTime: asTime(fields.server_time, 'server_time'),
+        positions: parsePositions(fields.items),
+        removed: (optional(fields.removed, 'removed', asArray) ?? []).map((key, index) =>
+          asIdKey(key, `removed[${index}]`),
+        ),
+      }
+    default:
+      return null
   }
-  return null
 }

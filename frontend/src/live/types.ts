@@ -13,12 +13,15 @@ export interface Position {
   recordedAt: number
 }
 
-export interface Technician {
+export interface Person {
   id: number
   name: string
   initials: string
   /** `#rrggbb` */
   color: string
+}
+
+export interface Technician extends Person {
   position: Position | null
 }
 
@@ -29,23 +32,27 @@ export interface Thresholds {
   lost: number
 }
 
+/** Who is on the map; comes once, before the first snapshot of a subscription. */
+export interface Technicians {
+  type: 'technicians'
+  thresholds: Thresholds
+  technicians: Person[]
+}
+
+/** The newest position of everyone who has one, by technician. */
 export interface Snapshot {
   type: 'snapshot'
   /** Milliseconds since the epoch, by the server's clock. */
   serverTime: number
-  thresholds: Thresholds
-  technicians: Technician[]
+  positions: ReadonlyMap<number, Position>
 }
 
-export interface PositionChange {
-  technicianId: number
-  position: Position
-}
-
-export interface Positions {
-  type: 'positions'
+/** What became of positions since; those of `removed` are no longer known. */
+export interface Changes {
+  type: 'changes'
   serverTime: number
-  positions: PositionChange[]
+  positions: ReadonlyMap<number, Position>
+  removed: number[]
 }
 
-export type MapMessage = Snapshot | Positions
+export type MapMessage = Technicians | Snapshot | Changes
