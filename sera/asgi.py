@@ -16,6 +16,7 @@ from django.conf import settings  # noqa: E402
 from cable import CableApplication  # noqa: E402
 from dispatch.sockets import around_command, authenticate  # noqa: E402
 from sera.body_limit import BodyLimit  # noqa: E402
+from sera.metrics import Metrics  # noqa: E402
 from tracking.channels import MapChannel  # noqa: E402
 
 cable = CableApplication(
@@ -34,5 +35,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.close"})
 
 
-http = BodyLimit(django_http, max_bytes=settings.MAX_BODY_BYTES)
+http = Metrics(
+    BodyLimit(django_http, max_bytes=settings.MAX_BODY_BYTES), token=settings.METRICS_TOKEN
+)
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})

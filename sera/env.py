@@ -6,6 +6,7 @@ repository's root is read too; a real environment variable wins over it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -59,6 +60,10 @@ class Env(BaseSettings):
     # Before that it serves on while /readyz says 503: as long as the balancer takes to notice.
     DRAIN_NOTICE_SECONDS: Annotated[float, Field(ge=0, le=100)] = 0
 
+    # Who reads /metrics shows it: `Authorization: Bearer <token>`. Without one, /metrics is there
+    # for this machine only. Set it where a proxy that names nobody runs beside the server.
+    METRICS_TOKEN: str = ""
+
     LOG_LEVEL: str = "INFO"
     LOG_FORMAT: Annotated[str, Field(pattern="^(console|json)$")] = "console"
 
@@ -74,6 +79,13 @@ class Env(BaseSettings):
     def _numbered_database(cls, value: AnyUrl) -> AnyUrl:
         if not (value.path or "").strip("/").isdigit() and (value.path or "/") != "/":
             raise ValueError("must end with the number of a database, such as /0")
+        return value
+
+    @field_validator("METRICS_TOKEN")
+    @classmethod
+    def _hard_to_guess(cls, value: str) -> str:
+        if value and (len(value) < 16 or not re.fullmatch("[!-~]+", value)):
+            raise ValueError("must be 16 or more visible ASCII characters, or empty")
         return value
 
     @field_validator("LOG_LEVEL")

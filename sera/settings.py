@@ -28,6 +28,7 @@ DATA_DIR = env.DATA_DIR
 BASE_DOMAIN = env.BASE_DOMAIN
 PUBLIC_HOSTS = [BASE_DOMAIN, "127.0.0.1", *env.EXTRA_PUBLIC_HOSTS]
 ALLOWED_HOSTS = [f".{BASE_DOMAIN}", *PUBLIC_HOSTS]
+METRICS_TOKEN = env.METRICS_TOKEN
 
 # --- Apps. A list decides where tables live; no company table exists in `public`, so work
 # that forgot its company fails with "relation does not exist" instead of reading `public`.
