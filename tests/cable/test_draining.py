@@ -101,11 +101,11 @@ async def test_sockets_go_at_moments_of_their_own_over_the_window(
 
 
 async def test_moments_are_spread_over_the_whole_window() -> None:
-    loop = asyncio.get_running_loop()
-    before = loop.time()
+    before = asyncio.get_running_loop().time()
     sockets = cast("list[Connection]", [Fake() for _ in range(1000)])
     timers = draining.retire_all(sockets, CableSettings(drain_window=1000.0))
-    tenths = {int((timer.when() - before) // 100) for timer in timers}
+    # Setting them took a moment, so the last may be just behind the window.
+    tenths = {min(9, int((timer.when() - before) // 100)) for timer in timers}
     assert tenths == set(range(10))
     for timer in timers:
         timer.cancel()
