@@ -51,15 +51,37 @@ def daphne(tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer) -> It
     yield from _serve("daphne", tmp_path_factory.mktemp("daphne"), valkey)
 
 
-def _serve(kind: Kind, folder: Path, valkey: ValkeyServer) -> Iterator[CableServer]:
-    server = CableServer(kind, folder, layer="pubsub", redis_url=valkey.url)
+@pytest.fixture(scope="session")
+def core(tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer) -> Iterator[CableServer]:
+    yield from _serve("uvicorn", tmp_path_factory.mktemp("core"), valkey, layer="core")
+
+
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory, valkey: ValkeyServer) -> Iterator[CableServer]:
+    yield from _serve("daphne", tmp_path_factory.mktemp("memory"), valkey, layer="memory")
+
+
+def _serve(
+    kind: Kind, folder: Path, valkey: ValkeyServer, *, layer: str = "pubsub"
+) -> Iterator[CableServer]:
+    server = CableServer(kind, folder, layer=layer, redis_url=valkey.url)
     yield server
     server.terminate()
 
 
-@pytest.fixture(params=["uvicorn", "daphne"])
+#: Both servers on the layer that Sera runs with; and both of the other layers on one server each.
+SERVERS, EVERY_LAYER = ["uvicorn", "daphne"], ["uvicorn", "daphne", "core", "memory"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        marked = metafunc.definition.get_closest_marker("every_layer") is not None
+        metafunc.parametrize("server", EVERY_LAYER if marked else SERVERS, indirect=True)
+
+
+@pytest.fixture
 def server(request: pytest.FixtureRequest) -> CableServer:
-    """The shared server of each kind in turn; both stay up in whatever order tests run."""
+    """The shared server of each kind in turn; all stay up in whatever order tests run."""
     return cast(CableServer, request.getfixturevalue(request.param))
 
 

@@ -88,6 +88,12 @@ class CableServer:
         lines = self.events_file.read_text().splitlines()
         return [event for event in map(json.loads, lines) if event["key"] == key]
 
+    def get(self, path: str) -> dict[str, Any]:
+        """Ask the application for what it knows."""
+        with urlopen(f"http://127.0.0.1:{self.port}/{path}", timeout=15) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
     def post(self, path: str, **order: object) -> None:
         """Ask the application for something over HTTP."""
         request = Request(

@@ -6,9 +6,13 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from tests.conformance.client import Client, identifier
 from tests.conformance.conftest import Connect
 from tests.conformance.server import CableServer
+
+pytestmark = pytest.mark.every_layer
 
 Items = dict[str, Any]
 

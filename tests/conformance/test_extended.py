@@ -10,12 +10,12 @@ import time
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from sera.services.valkey import ValkeyServer
 from tests.conformance.client import Client, identifier
 from tests.conformance.conftest import Connect
 from tests.conformance.server import CableServer
+
+pytestmark = pytest.mark.every_layer
 
 
 async def publish(server: CableServer, stream: str, *numbers: int) -> None:
@@ -43,16 +43,16 @@ def history(kind: str, identifier_: str) -> dict[str, Any]:
 
 
 async def session_saved(
-    valkey: ValkeyServer, client: Client, holds: str | None, *, seconds: float = 10
+    server: CableServer, client: Client, holds: str | None, *, seconds: float = 10
 ) -> None:
     """Wait until the store's record of a session holds an identifier, or until it is gone."""
-    async with asyncio.timeout(seconds), Redis.from_url(valkey.url) as store:
+    async with asyncio.timeout(seconds):
         while True:
-            text = await store.get(f"cable:session:{client.welcome['sid']}")
-            record = None if text is None else json.loads(text)
-            if record is None and holds is None:
+            found = await asyncio.to_thread(server.get, f"session?sid={client.welcome['sid']}")
+            identifiers = found["identifiers"]
+            if holds is None and identifiers is None:
                 return
-            if record and holds in [entry["identifier"] for entry in record["subscriptions"]]:
+            if holds is not None and holds in (identifiers or []):
                 return
             await asyncio.sleep(0.02)
 
@@ -277,14 +277,14 @@ async def test_stream_without_history_has_no_positions(
 
 
 async def test_session_is_taken_up_and_its_history_repaired(
-    valkey: ValkeyServer, server: CableServer, connect_extended: Connect, unique: str
+    server: CableServer, connect_extended: Connect, unique: str
 ) -> None:
     client = await connect_extended(f"?jid={unique}")
     channel = identifier("StreamChannel", streams=[unique])
     await client.subscribe(channel)
     await publish(server, unique, 1)
     _, epoch, offset = await client.positioned(channel, unique)
-    await session_saved(valkey, client, channel)
+    await session_saved(server, client, channel)
     await client.cut()
     await publish(server, unique, 2)
     again = await connect_extended(f"?jid={unique}&sid={client.welcome['sid']}")
@@ -316,12 +316,12 @@ async def test_session_is_taken_up_and_its_history_repaired(
 
 
 async def test_session_by_header_before_any_message_was_received(
-    valkey: ValkeyServer, server: CableServer, connect_extended: Connect, unique: str
+    server: CableServer, connect_extended: Connect, unique: str
 ) -> None:
     client = await connect_extended(f"?jid={unique}")
     channel = identifier("StreamChannel", streams=[unique])
     await client.subscribe(channel)
-    await session_saved(valkey, client, channel)
+    await session_saved(server, client, channel)
     await client.cut()
     await publish(server, unique, 1)
     again = await connect_extended(
@@ -336,16 +336,16 @@ async def test_session_by_header_before_any_message_was_received(
 
 @pytest.mark.parametrize("sid", ["", "unknown", "other", "told to go"])
 async def test_session_that_is_not_ours_is_not_taken_up(
-    valkey: ValkeyServer, server: CableServer, connect_extended: Connect, unique: str, sid: str
+    server: CableServer, connect_extended: Connect, unique: str, sid: str
 ) -> None:
     client = await connect_extended(f"?jid={unique}")
     channel = identifier("StreamChannel", streams=[unique])
     await client.subscribe(channel)
-    await session_saved(valkey, client, channel)
+    await session_saved(server, client, channel)
     if sid == "told to go":
         await asyncio.to_thread(server.post, "disconnect", key=unique, reconnect=True)
         assert (await client.next())["reason"] == "remote"
-        await session_saved(valkey, client, None)
+        await session_saved(server, client, None)
     else:
         await client.cut()
     key = "another" if sid == "other" else unique
@@ -359,14 +359,14 @@ async def test_session_that_is_not_ours_is_not_taken_up(
 
 
 async def test_only_what_can_be_recovered_is_restored(
-    valkey: ValkeyServer, server: CableServer, connect_extended: Connect, unique: str
+    server: CableServer, connect_extended: Connect, unique: str
 ) -> None:
     client = await connect_extended(f"?jid={unique}")
     kept = identifier("StreamChannel", streams=[unique])
     plain = identifier("StreamChannel", streams=[f"plain.{unique}"])
     for channel in (kept, plain):
         await client.subscribe(channel)
-    await session_saved(valkey, client, kept)
+    await session_saved(server, client, kept)
     await client.cut()
     again = await connect_extended(f"?jid={unique}&sid={client.welcome['sid']}")
     assert again.welcome["restored_ids"] == [kept]
@@ -374,7 +374,6 @@ async def test_only_what_can_be_recovered_is_restored(
 
 
 async def test_session_id_of_a_base_client_means_nothing(
-    valkey: ValkeyServer,
     server: CableServer,
     connect: Connect,
     connect_extended: Connect,
@@ -383,7 +382,7 @@ async def test_session_id_of_a_base_client_means_nothing(
     client = await connect_extended(f"?jid={unique}")
     channel = identifier("StreamChannel", streams=[unique])
     await client.subscribe(channel)
-    await session_saved(valkey, client, channel)
+    await session_saved(server, client, channel)
     await client.cut()
     base = await connect(f"?jid={unique}&sid={client.welcome['sid']}")
     await base.subscribe(channel)

@@ -10,6 +10,8 @@ from tests.conformance.client import identifier
 from tests.conformance.conftest import Connect
 from tests.conformance.server import CableServer
 
+pytestmark = pytest.mark.every_layer
+
 
 @pytest.mark.parametrize(
     "message",

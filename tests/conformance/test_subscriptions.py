@@ -11,6 +11,8 @@ from tests.conformance.conftest import Connect
 from tests.conformance.polling import wait_for
 from tests.conformance.server import SUBSCRIBE_TIMEOUT, CableServer
 
+pytestmark = pytest.mark.every_layer
+
 
 async def rejected(client: Client, name: str) -> None:
     await client.send(command="subscribe", identifier=name)

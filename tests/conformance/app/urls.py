@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 
+import msgspec
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
 from cable import State, abroadcast, broadcast, broadcast_state, disconnect_identity
 from cable.servers import is_draining
+from cable.sessions import SessionRecord
+from cable.store import get_store
 from tests.conformance.app.channels import record
 
 
@@ -60,6 +63,14 @@ def ready(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=503 if is_draining() else 200)
 
 
+async def session(request: HttpRequest) -> HttpResponse:
+    """The identifiers that a session would restore; null when there is none."""
+    text = await get_store().load_session(request.GET["sid"])
+    record = None if text is None else msgspec.json.decode(text, type=SessionRecord)
+    identifiers = record and [entry.identifier for entry in record.subscriptions]
+    return JsonResponse({"identifiers": identifiers})
+
+
 async def drain(request: HttpRequest) -> HttpResponse:
     from tests.conformance.app.asgi import cable
 
@@ -73,6 +84,7 @@ urlpatterns = [
     path("state", send_state),
     path("transaction", send_in_transaction),
     path("disconnect", disconnect),
+    path("session", session),
     path("drain", drain),
     path("slow", slow),
     path("readyz", ready),
