@@ -35,7 +35,6 @@ class WriteGate:
     """Open while the connection takes data: what Twisted calls a push producer."""
 
     def __init__(self, transport: Any) -> None:
-        self._transport = transport
         self._open = asyncio.Event()
         self._open.set()
         # The HTTP channel, which has no part in it any more since the upgrade.
@@ -51,9 +50,6 @@ class WriteGate:
 
     def resumeProducing(self) -> None:
         self._open.set()
-        if self._transport.disconnecting:
-            # Twisted waits for its producer to say that nothing more comes.
-            self._transport.unregisterProducer()
 
     def stopProducing(self) -> None:
         self._open.set()
@@ -79,9 +75,15 @@ class Server(daphne.server.Server):  # type: ignore[misc]
         elif message["type"] == "websocket.send":
             await details["gate"].passed()
 
+    def protocol_disconnected(self, protocol: Any) -> None:
+        super().protocol_disconnected(protocol)
+        gate = self.connections[protocol].get("gate")
+        if gate is not None:
+            gate.stopProducing()  # Autobahn may have taken it from the transport
+
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         queue = super().create_application(protocol, scope)
-        if scope["type"] == "websocket":
+        if scope["type"] == "websocket" and queue is not None:
             task: asyncio.Task[None] = self.connections[protocol]["application_instance"]
             task.add_done_callback(lambda task: _end(protocol, task))
         return queue
@@ -133,7 +135,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]
                 if loop.time() >= deadline:
                     break
                 await asyncio.sleep(_AGAIN)
-        except Exception:
+        except Exception:  # the process ends all the same
             logger.exception("the cable could not be drained")
 
     def _running(self) -> set[asyncio.Task[None]]:

@@ -90,7 +90,7 @@ class Server(uvicorn.server.Server):
             # What comes next would close a socket whose peer has not answered our close yet, and
             # one that is just being opened, with 1012.
             await self._sockets_closed(within=settings.close_timeout)
-        except Exception:
+        except Exception:  # the process ends all the same
             logger.exception("the cable could not be drained")
 
     async def _sockets_closed(self, *, within: float) -> None:

@@ -24,7 +24,8 @@ Connect = Callable[..., Awaitable[Client]]
 @pytest.fixture(scope="session")
 def data_folder() -> Iterator[Path]:
     """Servers' files: of this run alone, and in the clone, where a server's own user may enter."""
-    folder = ROOT / ".data" / "test" / f"conformance-{os.getpid()}"
+    # Other folders of tests import this fixture, and each import is a fixture of its own.
+    folder = ROOT / ".data" / "test" / f"conformance-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True)
     yield folder
     shutil.rmtree(folder)

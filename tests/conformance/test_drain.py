@@ -114,7 +114,7 @@ async def test_new_sockets_are_turned_away_and_open_requests_are_answered(
     idle = socket.create_connection(("127.0.0.1", server.port))
     page, other = Page(server), Page(server)
     assert page.readiness() == 200
-    answer = asyncio.create_task(asyncio.to_thread(other.slow, 2.5))
+    answer = asyncio.create_task(asyncio.to_thread(other.slow, 4))
     await wait_for(lambda: server.events("busy") and server.events("http"))
     server.ask_to_end()
     await wait_for(lambda: refuses_connections(server))
@@ -129,6 +129,19 @@ async def test_new_sockets_are_turned_away_and_open_requests_are_answered(
     assert await answer == 204
     assert await ended(server) == 0
     assert "Traceback" not in server.log
+
+
+@each_kind
+async def test_answer_that_is_being_read_comes_whole(kind: Kind, make_server: MakeServer) -> None:
+    server = make_server(kind)
+    page = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)
+    page.request("GET", "/large")
+    await wait_for(lambda: server.events("http"))
+    server.ask_to_end()
+    await wait_for(lambda: refuses_connections(server))
+    body = await asyncio.to_thread(lambda: page.getresponse().read())
+    assert len(body) == 20_000_000
+    assert await ended(server) == 0
 
 
 @each_kind

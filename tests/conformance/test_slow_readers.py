@@ -98,32 +98,6 @@ def peers(server: CableServer) -> set[int]:
     return {one.raddr.port for one in connections if one.raddr}
 
 
-async def test_reader_that_is_behind_may_leave(
-    server: CableServer, unique: str, stream: str
-) -> None:
-    async def fall_behind(client: Client, key: str, at_most: int) -> int:
-        """Send until the server gives the client up, or as often as said; how often."""
-        await client.subscribe(identifier("StreamChannel", streams=[stream]))
-        client.socket.transport.pause_reading()
-        for number in range(at_most):
-            message = {"n": number, "filler": "x" * SIZE}
-            await asyncio.to_thread(server.post, "broadcast", stream=stream, message=message)
-            if f"<socket of {key}> reads too slowly" in server.log:
-                return number + 1
-        return at_most
-
-    first, second = await stalled(server, unique), await stalled(server, f"other{unique}")
-    enough = await fall_behind(first, unique, 60)
-    first.socket.transport.abort()
-    await fall_behind(second, f"other{unique}", enough - 1)  # more waits than the kernel takes
-    port = second.socket.local_address[1]
-    closing = asyncio.create_task(second.close())
-    await asyncio.sleep(0)  # its close is on the way, and then it reads again
-    second.socket.transport.resume_reading()
-    await wait_for(lambda: port not in peers(server), within=5)
-    await closing
-
-
 async def test_reader_that_wakes_up_is_told_too_slow_and_to_reconnect(
     server: CableServer, unique: str, stream: str
 ) -> None:

@@ -59,6 +59,11 @@ async def slow(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
+def large(request: HttpRequest) -> HttpResponse:
+    record(event="request", key="http")
+    return HttpResponse(b"x" * 20_000_000)
+
+
 def ready(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=503 if is_draining() else 200)
 
@@ -87,5 +92,6 @@ urlpatterns = [
     path("session", session),
     path("drain", drain),
     path("slow", slow),
+    path("large", large),
     path("readyz", ready),
 ]
