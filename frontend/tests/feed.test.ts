@@ -167,11 +167,13 @@ describe('map feed', () => {
   })
 
   test('positions of nobody are no map', async () => {
+    const reported = vi.spyOn(console, 'error').mockImplementation(() => undefined)
     const opened = await open()
     await opened.say({ type: 'confirm_subscription', identifier: IDENTIFIER })
     await opened.message(snapshot())
     await opened.message(changes)
     expect([connections, snapshots, messages]).toEqual([[], [], 0])
+    expect(reported).not.toHaveBeenCalled()
   })
 
   test('after a cut it returns within a second and is live with a new snapshot', async () => {
