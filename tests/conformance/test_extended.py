@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
 import json
 import time
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from tests.conformance.client import Client, identifier
 from tests.conformance.conftest import Connect
 from tests.conformance.server import CableServer
+from tests.conformance.signing import sign
 
 pytestmark = pytest.mark.every_layer
 
@@ -55,12 +54,6 @@ async def session_saved(
             if holds is not None and holds in (identifiers or []):
                 return
             await asyncio.sleep(0.02)
-
-
-def sign(stream: str) -> str:
-    """As Rails' MessageVerifier does, with the conformance application's key."""
-    data = base64.b64encode(json.dumps(stream).encode()).decode()
-    return f"{data}--{hmac.new(b'conformance signing key', data.encode(), 'sha256').hexdigest()}"
 
 
 # Handshake.
