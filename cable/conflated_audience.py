@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cable.conflated_view import Cohort, Filter, View, Viewer
+from cable.conflated_view import Changed, Cohort, Filter, View, Viewer
 from cable.keyed_state import Entry
 from cable.protocol import Frame, message
 
@@ -57,6 +57,8 @@ class Audience:
         #: Changes so far, and the keys of those since the last flush.
         self._applied = 0
         self._changed: list[str] = []
+        # What changed between two positions, for views that are at the same one.
+        self._recent: tuple[tuple[int, int], Changed] | None = None
         # Further frames of a snapshot: one a flush, so that they do not overflow the socket.
         self._unsent: dict[Viewer, deque[Frame]] = {}
 
@@ -127,6 +129,7 @@ class Audience:
         for view in self._views.values():
             self._bring_up(view)
         self._changed.clear()
+        self._recent = None
         server_time = self._server_time()
         self._send_unsent()
         for view in list(self._views.values()):
@@ -146,8 +149,12 @@ class Audience:
         return view
 
     def _bring_up(self, view: View) -> None:
-        start = self._applied - len(self._changed)
-        view.advance(dict.fromkeys(self._changed[view.position - start :]), self._applied)
+        if self._recent is None or self._recent[0] != (view.position, self._applied):
+            start = self._applied - len(self._changed)
+            keys = self._changed[view.position - start :]
+            span = (view.position, self._applied)
+            self._recent = (span, Changed(keys, self._entries))
+        view.advance(self._recent[1], self._applied)
 
     def _unaccounted(self, viewer: Viewer) -> int:
         return self._applied - self._cohorts[viewer].since
@@ -178,8 +185,7 @@ class Audience:
     # Sending.
 
     def _serve(self, cohort: Cohort, busy: Set[Viewer], server_time: str) -> None:
-        view, pending = cohort.view, cohort.pending
-        has_news = pending is None or view.has_news(pending)
+        view, has_news = cohort.view, cohort.has_news
         ready = [
             viewer
             for viewer in cohort.viewers
@@ -188,19 +194,21 @@ class Audience:
         if not ready:
             return
         unaccounted = self._applied - cohort.since
-        if pending is None:
+        if cohort.snapshot_due:
             self._stats.conflated += unaccounted * len(ready)
             in_step = view.cohort(snapshot_due=False, applied=self._applied)
             for viewer in ready:
                 self._move(viewer, in_step)
             self._send_snapshots(view, ready, server_time)
             return
-        told = view.changes(pending, server_time, self._max_bytes)
-        self._stats.conflated += (unaccounted - len(pending)) * len(ready)
+        told = view.changes(cohort, server_time, self._max_bytes)
+        missed = len(cohort.missed)
+        self._stats.conflated += (unaccounted - missed) * len(ready)
         self._stats.delivered += told.keys * len(ready)
-        self._stats.filtered += (len(pending) - told.keys - len(told.left)) * len(ready)
+        self._stats.filtered += (missed - told.keys - len(told.left)) * len(ready)
         if told.left:
-            next_cohort = Cohort(view, told.left, self._applied - len(told.left))
+            next_cohort = Cohort(view, self._applied - len(told.left))
+            next_cohort.miss(told.left, told.left & cohort.knew)
             view.cohorts.append(next_cohort)
         else:
             next_cohort = view.cohort(snapshot_due=False, applied=self._applied)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
 from cable.keyed_state import Entry
@@ -32,26 +32,62 @@ class Viewer(Protocol):
         """Called when the state can not be told any more: the viewer must start anew."""
 
 
+class Changed:
+    """Keys that changed on the way to a position, and the values of those that still exist."""
+
+    __slots__ = ("_entries", "keys", "values")
+
+    def __init__(self, keys: Iterable[str], entries: dict[str, Entry]) -> None:
+        self.keys = frozenset(keys)
+        self._entries = entries
+        self.values: list[tuple[str, Any]] | None = None
+
+    @property
+    def existing(self) -> Set[str]:
+        return self.keys & self._entries.keys()
+
+    def decoded(self) -> list[tuple[str, Any]]:
+        """Each key with its value; worked out once for all filters."""
+        if self.values is None:
+            self.values = [(key, self._entries[key].value) for key in self.existing]
+        return self.values
+
+
 class Cohort:
     """Viewers of one view that were sent the same, so that they miss the same changes.
 
-    `pending` has the keys that changed since their last frame, and whether they know the key;
-    None means that they get a snapshot next. `since` is such that `applied - since` changes of
-    the stream are not yet accounted for at each viewer.
+    `missed` are the keys that changed since their last frame, and `knew` those of them that they
+    were told of before. `since` is such that `applied - since` changes of the stream are not yet
+    accounted for at each viewer.
     """
 
-    __slots__ = ("pending", "since", "view", "viewers")
+    __slots__ = ("knew", "missed", "since", "snapshot_due", "view", "viewers")
 
-    def __init__(self, view: View, pending: dict[str, bool] | None, since: int) -> None:
+    def __init__(self, view: View, since: int, *, snapshot_due: bool = False) -> None:
         self.view = view
         self.viewers: set[Viewer] = set()
-        self.pending = pending
         self.since = since
+        #: Then what they miss does not matter, and is not kept.
+        self.snapshot_due = snapshot_due
+        self.missed: frozenset[str] = frozenset()
+        self.knew: frozenset[str] = frozenset()
 
     @property
     def is_late(self) -> bool:
         """Whether something waits for them."""
-        return self.pending is None or bool(self.pending)
+        return self.snapshot_due or bool(self.missed)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to tell them."""
+        return self.snapshot_due or bool(self.knew) or not self.view.keys.isdisjoint(self.missed)
+
+    def miss(self, changed: frozenset[str], knew: frozenset[str]) -> None:
+        if not self.missed:
+            self.missed, self.knew = changed, knew
+        else:
+            self.knew |= knew - self.missed
+            self.missed |= changed
 
     def drop(self, viewer: Viewer) -> None:
         self.viewers.discard(viewer)
@@ -64,7 +100,7 @@ class Told(NamedTuple):
 
     body: str
     keys: int
-    left: dict[str, bool]
+    left: frozenset[str]
 
 
 class View:
@@ -77,32 +113,24 @@ class View:
         self.cohorts: list[Cohort] = []
         self._entries = entries
         self._failed = False
-        self.keys = (
+        self.keys: set[str] = (
             set(entries)
             if only is None
             else {key for key, entry in entries.items() if only(entry.value)}
         )
 
-    def advance(self, changed: Iterable[str], position: int) -> None:
-        """Follow the stream to a position; `changed` has each key that changed on the way once."""
+    def advance(self, changed: Changed, position: int) -> None:
+        """Follow the stream to a position."""
         self.position = position
-        keys, entries = self.keys, self._entries
-        before: dict[str, bool] = {}
-        for key in changed:
-            knew = before[key] = key in keys
-            entry = entries.get(key)
-            if entry is not None and self._admits(entry):
-                if not knew:
-                    keys.add(key)
-            elif knew:
-                keys.discard(key)
-        if not before:
+        if not changed.keys:
             return
+        knew = changed.keys & self.keys
+        admitted = self._admitted(changed)
+        self.keys -= knew - admitted
+        self.keys |= admitted
         for cohort in self.cohorts:
-            if cohort.pending is None:
-                continue
-            for key, knew in before.items():
-                cohort.pending.setdefault(key, knew)
+            if not cohort.snapshot_due:
+                cohort.miss(changed.keys, knew)
 
     def start_anew(self, position: int) -> None:
         """The state was loaded anew: look at every key."""
@@ -111,11 +139,14 @@ class View:
 
     def cohort(self, *, snapshot_due: bool, applied: int) -> Cohort:
         """Those who wait for a snapshot from here on, or those who miss nothing."""
-        wanted: dict[str, bool] | None = None if snapshot_due else {}
         for cohort in self.cohorts:
-            if cohort.pending == wanted and cohort.since == applied:
+            if (
+                cohort.snapshot_due == snapshot_due
+                and not cohort.missed
+                and cohort.since == applied
+            ):
                 return cohort
-        cohort = Cohort(self, wanted, applied)
+        cohort = Cohort(self, applied, snapshot_due=snapshot_due)
         self.cohorts.append(cohort)
         return cohort
 
@@ -124,21 +155,28 @@ class View:
         items = [self._entries[key].item for key in self.keys]
         return _cut("snapshot", server_time, items, max_bytes)
 
-    def has_news(self, pending: dict[str, bool]) -> bool:
-        """Whether there is anything to tell to viewers for whom these keys are pending."""
-        return any(knew or key in self.keys for key, knew in pending.items())
-
-    def changes(self, pending: dict[str, bool], server_time: str, max_bytes: int) -> Told:
-        """What viewers are told for whom these keys are pending, in at most `max_bytes`."""
-        told = [key for key, knew in pending.items() if knew or key in self.keys]
-        count = len(told)
+    def changes(self, cohort: Cohort, server_time: str, max_bytes: int) -> Told:
+        """What a cohort is told of what it missed, in at most `max_bytes`."""
+        items = [(key, self._entries[key].item) for key in cohort.missed & self.keys]
+        removed = [(key, encode_string(key)) for key in cohort.knew - self.keys]
+        count = len(items) + len(removed)
         while True:
-            items = [self._entries[key].item for key in told[:count] if key in self.keys]
-            removed = [encode_string(key) for key in told[:count] if key not in self.keys]
-            body = _body("changes", server_time, items, removed)
+            now = items[:count]
+            gone = removed[: count - len(now)]
+            body = _body("changes", server_time, [item for _, item in now], [n for _, n in gone])
             if count < 2 or _fits(body, max_bytes):
-                return Told(body, count, {key: pending[key] for key in told[count:]})
+                left = [*items[len(now) :], *removed[len(gone) :]]
+                return Told(body, count, frozenset(key for key, _ in left))
             count //= 2
+
+    def _admitted(self, changed: Changed) -> Set[str]:
+        only = self.only
+        if only is None:
+            return changed.existing
+        try:
+            return {key for key, value in changed.decoded() if only(value)}
+        except Exception:  # the application's own: `_admits` finds out for which
+            return {key for key in changed.existing if self._admits(self._entries[key])}
 
     def _admits(self, entry: Entry) -> bool:
         if self.only is None:

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from cable.conflation import Change, State
 from cable.protocol import Frame, message_prefix
-from tests.cable.viewing import Below, Clock, FakeViewer, World
+from tests.cable.viewing import Below, Clock, FakeViewer, World, let_run
 
 KEYS = ("a", "b", "c", "d")
 #: Frames a second.
@@ -105,11 +105,7 @@ class Machine(RuleBasedStateMachine):
         return World(max_payload_bytes=self.max_payload_bytes)
 
     def let_run(self) -> None:
-        async def turns() -> None:
-            for _ in range(10):
-                await asyncio.sleep(0)
-
-        self.runner.run(turns())
+        self.runner.run(let_run())
         for loaded in self.world.source.loaded[self.loads :]:
             for key, state in loaded.items():
                 self.seen[key] = max(self.seen.get(key, 0), state.version)

@@ -14,6 +14,8 @@ from cable.protocol import Frame, message_prefix
 
 UNIX_TIME = 1_795_573_800.0
 SERVER_TIME = "2026-11-25T02:30:00.000Z"
+#: Between two flushes, seconds.
+INTERVAL = 0.25
 
 
 @dataclass
@@ -170,3 +172,17 @@ def snapshot(**items: int) -> dict[str, Any]:
 def changes(*removed: str, **items: int) -> dict[str, Any]:
     message = {"type": "changes", "items": {key: {"x": x} for key, x in items.items()}}
     return message | ({"removed": list(removed)} if removed else {})
+
+
+async def watched(world: World, *, only: Below | None = None) -> FakeViewer:
+    """A viewer that has got its snapshot."""
+    viewer = world.viewer()
+    await world.stream.add(viewer, only)
+    viewer.take()
+    return viewer
+
+
+async def let_run() -> None:
+    """Tasks that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
