@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable
@@ -155,7 +156,8 @@ def current_sender() -> Sender:
     """The sender of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _senders:
-        _senders[loop] = Sender(loop.time)
+        # Not `loop.time`, by which the sender would keep its loop, and so itself, for ever.
+        _senders[loop] = Sender(time.monotonic)
     return _senders[loop]
 
 
