@@ -9,14 +9,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from cable import protocol
+from cable.close_codes import INTERNAL_ERROR, NORMAL_CLOSURE
 from cable.command_queue import CommandQueue
 from cable.commands import CommandRunner
 from cable.errors import Unauthorized
 from cable.handshake import Identity, Scope, find_session_id, find_token
-from cable.limits import TokenBucket
 from cable.open_channels import OpenChannels
 from cable.outbox import Outbox, Send
-from cable.protocol import Frame, ProtocolError
+from cable.protocol import Frame
+from cable.reader import Reader
 from cable.sessions import SessionRecord, new_sid
 from cable.stats import stats
 from cable.subscription import Subscription
@@ -32,14 +33,6 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Authenticate = Callable[[Scope, str | None], Awaitable[Identity]]
 AroundCommand = Callable[["Connection", str], AbstractAsyncContextManager[Any]]
 Hook = Callable[["Connection"], Awaitable[None]]
-
-# Action Cable's clients go by the disconnect frame and never look at the code. Daphne sends only
-# 1000 and 3000-4999, so the refusals are 3000 + the standard code of their kind.
-NORMAL_CLOSURE = 1000
-UNSUPPORTED_DATA = 4003
-POLICY_VIOLATION = 4008
-MESSAGE_TOO_BIG = 4009
-INTERNAL_ERROR = 4011
 
 
 class Connection:
@@ -85,11 +78,10 @@ class Connection:
             around_command=around_command,
             put=self._queue.put,
         )
-        self._commands = CommandRunner(self, self._channels, self._queue)
+        commands = CommandRunner(self, self._channels, self._queue)
+        self._reader = Reader(self, commands, settings)
         self._around_command = around_command
         self._connected, self._disconnected = connected, disconnected
-        self._rate = TokenBucket(settings.commands_per_second, burst=settings.command_burst)
-        self._heard_at = 0.0
         self._task: asyncio.Task[Any] | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._abandoned = False
@@ -146,7 +138,7 @@ class Connection:
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether all commands are answered and none came for so long."""
-        quiet_for = asyncio.get_running_loop().time() - self._heard_at
+        quiet_for = asyncio.get_running_loop().time() - self._reader.heard_at
         return self._queue.is_idle and quiet_for >= seconds
 
     def session_record(self) -> SessionRecord:
@@ -287,39 +279,8 @@ class Connection:
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 return
-            if self.closing:
-                continue
-            self._heard_at = asyncio.get_running_loop().time()
-            text = event.get("text")
-            if text is None:
-                self._refuse("a binary frame; send JSON text", code=UNSUPPORTED_DATA)
-                continue
-            frame = text.encode()
-            limit = self._settings.max_message_bytes
-            if len(frame) > limit:
-                self._refuse(f"{len(frame)} bytes; at most {limit}", code=MESSAGE_TOO_BIG)
-                continue
-            stats.bytes_received += len(frame)
-            if not self._rate.take(self._heard_at):
-                self._refuse_flood("more commands a second than allowed")
-                continue
-            try:
-                command = protocol.decode_command(frame)
-            except ProtocolError as error:
-                stats.commands_refused += 1
-                logger.warning("%r sent a frame that is no command: %s", self, error)
-                continue
-            if not self._commands.put(command, size=len(frame)):
-                self._refuse_flood("more commands than wait here")
-
-    def _refuse(self, why: str, *, code: int) -> None:
-        logger.warning("%r sent %s; disconnected", self, why)
-        self.disconnect("invalid_request", reconnect=False, code=code)
-
-    def _refuse_flood(self, why: str) -> None:
-        logger.warning("%r sent %s; disconnected", self, why)
-        # It may come back: an honest client emptied a long outbox at once.
-        self.disconnect("too_many_commands", reconnect=True, code=POLICY_VIOLATION)
+            if not self.closing:
+                self._reader.take(event)
 
     def _close(self, last: Frame | None, *, code: int, drop_pending: bool = False) -> None:
         if self.closing:

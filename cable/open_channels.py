@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,11 @@ from cable import history
 from cable.channel import Channel
 from cable.channel_calls import ChannelCalls, Method
 from cable.errors import StreamUnavailable, Unauthorized
+from cable.open_channel import OpenChannel, joined_after
 from cable.protocol import Frame, ProtocolError, answer, decode_object
 from cable.sessions import OpenSubscription, SessionRecord
 from cable.stats import stats
 from cable.store.interface import StoreError
-from cable.subscription import Subscription
 
 if TYPE_CHECKING:
     from cable.conf import CableSettings
@@ -26,36 +25,6 @@ if TYPE_CHECKING:
     from cable.hub import Hub
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Open:
-    channel: Channel
-    subscription: Subscription
-    #: Its streams when it was opened: what actions add or take away, a new socket's channel
-    #: would not know of.
-    streams: frozenset[str]
-    #: Stream → epoch and offset from which on all was sent to this client, by whichever socket.
-    joined: dict[str, tuple[str, int]]
-    #: Positions that the session remembered, when it was taken up.
-    resumed: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    #: Runs while a restored subscription waits for the client to ask for its history.
-    waiting: asyncio.TimerHandle | None = None
-
-
-def _joined_after(frames: list[Frame] | None, entry: _Open) -> dict[str, tuple[str, int]]:
-    """Where a client that heard nothing of a replay would have to ask from."""
-    joined = dict(entry.subscription.live_from)
-    if frames is None:
-        return joined  # it was told that it begins anew
-    for stream, (epoch, offset) in entry.joined.items():
-        if stream in joined and joined[stream][0] == epoch:
-            joined[stream] = (epoch, min(offset, joined[stream][1]))
-    for frame in frames:
-        if frame.at is not None:
-            stream, offset = frame.at
-            joined[stream] = (joined[stream][0], min(offset - 1, joined[stream][1]))
-    return joined
 
 
 class _Refused(Exception):
@@ -84,7 +53,7 @@ class OpenChannels:
         self._classes = classes
         self._calls = ChannelCalls(connection, settings, around_command)
         self._put = put
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, OpenChannel] = {}
 
     def session_record(self) -> SessionRecord:
         """What a later socket may take up. Only what history or state bring up to date again."""
@@ -247,7 +216,7 @@ class OpenChannels:
 
     # Parts of them.
 
-    def _find(self, identifier: str, what: str) -> _Open | None:
+    def _find(self, identifier: str, what: str) -> OpenChannel | None:
         entry = self._open.get(identifier)
         if entry is None:
             self._ignore(f"{what} to {identifier:.200}, not open")
@@ -262,7 +231,7 @@ class OpenChannels:
         if connection.extended and not connection.closing and not connection.gone:
             self._hub.sessions.changed(self._connection)
 
-    async def _try_to_open(self, identifier: str) -> _Open | None:
+    async def _try_to_open(self, identifier: str) -> OpenChannel | None:
         """Open a channel, held; None when the socket is closed because of it.
 
         Raises:
@@ -285,7 +254,7 @@ class OpenChannels:
                 within=self._settings.subscribe_timeout,
             )
             if not subscription.rejected:
-                entry = self._open[identifier] = _Open(
+                entry = self._open[identifier] = OpenChannel(
                     channel,
                     subscription,
                     streams=frozenset(subscription.streams),
@@ -320,7 +289,7 @@ class OpenChannels:
         return self._classes[name], params
 
     async def _replay(
-        self, identifier: str, entry: _Open, request: Any, *, first: Frame | None = None
+        self, identifier: str, entry: OpenChannel, request: Any, *, first: Frame | None = None
     ) -> None:
         """Release a held subscription, with what it missed before what is new."""
         subscription = entry.subscription
@@ -335,15 +304,15 @@ class OpenChannels:
         except StoreError as error:
             self._calls.interrupted(error)
         entry.resumed = {}
-        entry.joined = _joined_after(frames, entry)
+        entry.joined = joined_after(frames, entry)
         said = answer("reject" if frames is None else "confirm", identifier, to="history")
         subscription.release(first=first, replay=[*(frames or []), said])
 
-    def _give_up_waiting(self, entry: _Open) -> None:
+    def _give_up_waiting(self, entry: OpenChannel) -> None:
         entry.waiting = None
         entry.subscription.release()
 
-    async def _close(self, entry: _Open) -> None:
+    async def _close(self, entry: OpenChannel) -> None:
         if entry.waiting is not None:
             entry.waiting.cancel()
         self._hub.streams.leave_all(entry.subscription)
