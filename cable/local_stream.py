@@ -212,11 +212,9 @@ class LocalStream:
         timeline = self.timeline
         async with self._lock:
             for _ in range(_READS):
-                arrived = timeline.newest
+                before = timeline.mark()
                 head = await self._store.head(self.name, timeline.options)
-                # A message is stored before it is sent.
-                forgot = head.epoch == timeline.epoch and head.offset < arrived
-                if forgot or timeline.went_back(head):
+                if timeline.went_back(head, before):
                     logger.error("the store forgot messages of stream %s", self.name)
                     head = await self._store.restart(self.name, timeline.options)
                 after = timeline.position if head.epoch == timeline.epoch else 0

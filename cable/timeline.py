@@ -21,6 +21,13 @@ class Since(NamedTuple):
     seconds: float | None
 
 
+class Mark(NamedTuple):
+    """The newest message that was let through, and the offset of the newest that arrived."""
+
+    through: Head
+    newest: int
+
+
 class Timeline:
     """Lets every message of a stream through once and in order, and knows what is missing.
 
@@ -48,11 +55,6 @@ class Timeline:
     def needs_read(self) -> bool:
         """Messages are missing, or may be."""
         return self._suspect or bool(self._early)
-
-    @property
-    def newest(self) -> int:
-        """Offset of the newest message that arrived, in its turn or not."""
-        return max(self._early, default=self.position)
 
     def suspect(self) -> None:
         """Something may be missing that no later message has shown yet."""
@@ -85,13 +87,23 @@ class Timeline:
             and (head.time_ms == self._time_ms or head.offset == 0)
         )
 
-    def went_back(self, head: Head) -> bool:
-        """Whether the store forgot messages that were let through, so that it counts wrongly."""
-        if head.epoch != self.epoch:
+    def mark(self) -> Mark:
+        """How far it has come now."""
+        newest = max(self._early, default=self.position)
+        return Mark(Head(self.epoch, self.position, self._time_ms), newest)
+
+    def went_back(self, head: Head, before: Mark | None = None) -> bool:
+        """Whether the store forgot messages that came here, so that it counts wrongly.
+
+        `before` was taken before the store was asked: its answer lacks what came since.
+        """
+        through, newest = before or self.mark()
+        if head.epoch != through.epoch:
             return False
-        if head.offset == self.position:
-            return head.offset > 0 and head.time_ms != self._time_ms
-        return head.offset < self.position
+        # A message is stored before it is sent.
+        if head.offset < newest:
+            return True
+        return 0 < head.offset == through.offset and head.time_ms != through.time_ms
 
     def fill(self, log: Log) -> tuple[list[Entry], bool]:
         """The store's log, read after `position` (from its beginning if the epoch changed).
