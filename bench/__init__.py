@@ -1,0 +1,1 @@
+"""Repeatable measurements against named baselines; `./dev bench NAME` runs one. See README.md."""

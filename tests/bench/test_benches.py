@@ -1,0 +1,127 @@
+"""Each bench runs to its verdict, small; the figures themselves are not looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.servers import ROOT
+from sera.cli.checks import benchmarks
+from sera.services.process_tree import descendants, is_alive
+
+RUNS = ROOT / ".data" / "bench"
+SMALL = {
+    "fanout": ["--subscribers", "20", "--seconds", "0.5", "--rounds", "1"],
+    "avalanche": ["--sockets", "40", "--baseline-sockets", "20", "--streams", "4", "--settle", "1"],
+}
+
+
+def command(bench: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"bench.{bench}", "--quick", "--drivers", "2", *arguments]
+
+
+def run_small(bench: str, folder: Path) -> dict[str, Any]:
+    """Run one; its JSON. Asserts what holds for each."""
+    written = folder / "figures.json"
+    done = subprocess.run(
+        command(bench, *SMALL[bench], "--json", str(written)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert written.exists(), done.stdout + done.stderr
+    figures: dict[str, Any] = json.loads(written.read_text())
+    assert figures["bench"] == bench
+    assert done.stdout.splitlines()[-1] == figures["line"]
+    failed = [part["name"] for part in figures["parts"] if not part["holds"]]
+    assert figures["passed"] == (not failed)
+    assert done.returncode == (1 if failed else 0)
+    assert figures["line"].startswith(f"{bench}: ")
+    assert figures["line"].endswith(f" · FAILED: {', '.join(failed)}") == bool(failed)
+    assert f"Method: {figures['method']}" in done.stdout
+    return figures
+
+
+def test_dev_lists_the_benches_and_nothing_else() -> None:
+    assert {"avalanche", "fanout"} <= set(benchmarks(ROOT / "bench"))
+    assert not {"rig", "drivers", "sequence", "app"} & set(benchmarks(ROOT / "bench"))
+
+
+def test_fanout_delivers_every_message_once(tmp_path: Path) -> None:
+    figures = run_small("fanout", tmp_path)
+    ours, shipped = figures["runs"]
+    assert [ours["stack"], shipped["stack"]] == ["ours, uvicorn", "Channels as shipped"]
+    assert (ours["sockets"], ours["lost"], ours["duplicates"], ours["disordered"]) == (20, 0, 0, 0)
+    assert ours["delivered"] == ours["published"] * 20 > 0
+    assert shipped["delivered"] > 0
+    expected = ours["deliveries_per_cpu_second"] / shipped["deliveries_per_cpu_second"]
+    assert figures["ratios"] == {"20": pytest.approx(expected)}
+    assert [part["name"] for part in figures["parts"]] == [
+        "ratio",
+        "p99",
+        "lost",
+        "repeated",
+        "disordered",
+        "sockets lost",
+    ]
+    assert all(part["holds"] for part in figures["parts"][2:])
+
+
+def test_avalanche_opens_every_socket(tmp_path: Path) -> None:
+    figures = run_small("avalanche", tmp_path)
+    ours, shipped = figures["runs"]
+    assert (ours["sockets"], ours["opened"], ours["failures"]) == (40, 40, {})
+    assert (shipped["stack"], shipped["sockets"]) == ("Channels as shipped", 20)
+    for run in (ours, shipped):
+        assert 0 < run["p50"] <= run["p95"] <= run["worst"]
+        assert run["resident_after"] > 0
+    assert [part["name"] for part in figures["parts"]] == ["ratio", "failed", "p95", "per socket"]
+
+
+def test_a_machine_without_enough_files_is_told_on_the_last_line() -> None:
+    limited = ["bash", "-c", 'ulimit -n 300 && exec "$@"', "-"]
+    done = subprocess.run(
+        [*limited, *command("avalanche", "--sockets", "5000")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "avalanche: not measured · FAILED: rig"
+    assert "5000 sockets need 5256 open files in one process" in done.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_of_a_bench_that_is_stopped(stop: signal.Signals) -> None:
+    bench = subprocess.Popen(
+        command("fanout", "--subscribers", "20", "--seconds", "60"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # Valkey, server, two drivers, publisher, and Python's own tracker of resources.
+        deadline = time.monotonic() + 60
+        while len(started := descendants(bench.pid)) < 5:
+            assert time.monotonic() < deadline
+            assert bench.poll() is None
+            time.sleep(0.05)
+        os.kill(bench.pid, stop)
+        assert bench.wait(60) == 128 + stop
+    finally:
+        bench.kill()
+        bench.wait()
+    assert [pid for pid in started if is_alive(pid)] == []
+    assert not (RUNS / f"run-{bench.pid}").exists()
