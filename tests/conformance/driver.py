@@ -44,6 +44,14 @@ class Driver:
         for event in events:
             assert await self.next() == event
 
+    async def until(self, event: dict[str, Any], within: float = DUE) -> list[dict[str, Any]]:
+        """What is reported up to and with this event."""
+        events = []
+        async with asyncio.timeout(within):
+            while not events or events[-1] != event:
+                events.append(await self.next(within))
+        return events
+
     async def nothing(self, seconds: float = QUIET) -> None:
         try:
             event = await self.next(within=seconds)
