@@ -148,6 +148,39 @@ def test_a_cookie_opens_its_own_companys_socket_from_its_own_page_only(
     assert refused(server.cable_of(acme, Cookie=cookie)) == UNAUTHORIZED
 
 
+def test_a_cut_sockets_session_is_taken_up_by_nobody_of_the_other_company(
+    server: WebServer, acme: Persona, globex: Persona
+) -> None:
+    """Their dispatchers have the same primary key, and their channels the same identifier."""
+    extended = "actioncable-v1-ext-json"
+    token = token_of(server, acme, acme.dispatcher)
+    with server.cable_of(acme, token, protocol=extended) as socket:
+        (welcome,) = frames(socket, 1)
+        identifier = subscribe(socket, "MapChannel")
+        assert frames(socket, 1)[0]["type"] == "confirm_subscription"
+        _wait_until_saved(welcome["sid"])
+    restore = {"X-ANYCABLE-RESTORE-SID": welcome["sid"]}
+    other = token_of(server, globex, globex.dispatcher)
+    with server.cable_of(globex, other, protocol=extended, **restore) as socket:
+        assert frames(socket, 1)[0].keys() == {"type", "sid"}
+    with server.cable_of(acme, token, protocol=extended, **restore) as socket:
+        assert frames(socket, 1)[0]["restored_ids"] == [identifier]
+        socket.send(json.dumps({"command": "history", "identifier": identifier}))
+        technicians, *_ = frames(socket, 1)
+        names = [each["name"] for each in technicians["message"]["technicians"]]
+        assert names and all(acme.marker in name for name in names)
+
+
+def _wait_until_saved(sid: str) -> None:
+    """Sessions are saved in intervals."""
+    prefix = settings.CABLE["store_prefix"]
+    deadline = time.monotonic() + 10
+    with redis.Redis.from_url(settings.REDIS_URL) as store:
+        while b"MapChannel" not in (store.get(f"{prefix}:session:{sid}") or b""):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def test_a_session_that_was_ended_opens_no_socket(server: WebServer, acme: Persona) -> None:
     cookie = cookie_of(server, acme)
     own = origin(server, acme.host)
