@@ -227,7 +227,10 @@ async def test_why_sockets_closed_and_that_none_is_forgotten(
     assert "acme" not in " ".join(scrape())
 
 
-async def test_what_waits_for_readers_and_for_channels(open_socket: Open, hub: Hub) -> None:
+async def test_what_waits_for_readers_and_for_channels(
+    settings: Settings, open_socket: Open, hub: Hub
+) -> None:
+    settings.CABLE = {**settings.CABLE, "command_timeout": 10.0}
     Odd.gate = asyncio.Event()
     before = scrape()
     first, second = [await open_socket(ODD) for _ in range(2)]

@@ -172,7 +172,7 @@ def test_a_token_that_is_easy_to_guess_is_refused(token: str) -> None:
 @pytest.mark.parametrize("token", ["", "x" * 16])
 def test_none_or_a_long_token_is_taken(token: str) -> None:
     env = Env(METRICS_TOKEN=token)  # type: ignore[call-arg]
-    assert env.METRICS_TOKEN == token
+    assert token == env.METRICS_TOKEN
 
 
 def samples(text: str) -> dict[str, float]:
