@@ -111,7 +111,6 @@ class Audience:
 
     def start_anew(self) -> None:
         """The state was loaded anew: all get a snapshot with the next flush."""
-        self._changed.clear()
         self._unsent.clear()
         for view in self._views.values():
             view.start_anew(self._applied)
@@ -179,8 +178,6 @@ class Audience:
         self._unsent.pop(viewer, None)
         if not cohort.view.cohorts:
             del self._views[cohort.view.only]
-        if not self._cohorts:
-            self._changed.clear()
 
     # Sending.
 

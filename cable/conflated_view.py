@@ -140,11 +140,8 @@ class View:
     def cohort(self, *, snapshot_due: bool, applied: int) -> Cohort:
         """Those who wait for a snapshot from here on, or those who miss nothing."""
         for cohort in self.cohorts:
-            if (
-                cohort.snapshot_due == snapshot_due
-                and not cohort.missed
-                and cohort.since == applied
-            ):
+            # Nothing is missed where nothing is unaccounted for.
+            if cohort.snapshot_due == snapshot_due and cohort.since == applied:
                 return cohort
         cohort = Cohort(self, applied, snapshot_due=snapshot_due)
         self.cohorts.append(cohort)

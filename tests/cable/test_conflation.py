@@ -53,6 +53,15 @@ async def test_old_and_equal_versions_are_ignored() -> None:
     world.change(a=(4, None))
     world.clock.advance(1)
     assert viewer.take() == [changes(a=5)]
+    # They make nobody look at the viewers either.
+    viewer.behind = True
+    world.change(a=(6, 6))
+    world.clock.advance(INTERVAL + 1 / 64)
+    viewer.behind = False
+    world.change(a=(5, 5))
+    assert viewer.take() == []
+    world.clock.advance(INTERVAL)
+    assert viewer.take() == [changes(a=6)]
 
 
 async def test_removal_is_told_once_and_only_to_who_knows_the_key() -> None:
@@ -135,3 +144,19 @@ async def test_viewer_that_left_gets_nothing_and_its_changes_are_counted() -> No
     assert other.take() == [changes(a=1), changes(a=2, b=2)]
     stats = world.stats
     assert (stats.delivered, stats.conflated, stats.filtered, stats.left) == (4, 0, 0, 2)
+
+
+async def test_changes_that_nobody_sees_are_looked_at_together_too() -> None:
+    world = World()
+    seen: list[int] = []
+
+    def nothing(value: dict[str, int]) -> bool:
+        seen.append(value["x"])
+        return False
+
+    await world.stream.add(world.viewer(), nothing)
+    for version in range(1, 10):
+        world.change(a=(version, version))
+    assert seen == [1]
+    world.clock.advance(INTERVAL)
+    assert seen == [1, 9]

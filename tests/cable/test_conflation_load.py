@@ -62,6 +62,13 @@ async def test_load_that_hangs_is_given_up() -> None:
     assert world.stream.viewers == 0
 
 
+async def test_timeout_of_the_application_is_its_own() -> None:
+    world = World()
+    world.source.error = TimeoutError("the database does not answer")
+    with pytest.raises(TimeoutError, match="the database does not answer"):
+        await world.stream.add(world.viewer())
+
+
 @pytest.mark.parametrize(
     ("state", "complaint"),
     [
@@ -94,6 +101,9 @@ async def test_filter_that_fails_adds_nobody_and_later_spares_the_others(
     viewer.take()
     world.stream.apply([Change("b", 1, '{"y":1}'), change("c", 1, 1)])
     assert viewer.take() == [changes(c=1)]
+    world.clock.advance(1)
+    world.stream.apply([Change("b", 2, '{"y":2}')])
+    assert other.messages.pop() == {"type": "changes", "items": {"b": {"y": 2}}}
     assert other.take() == [{"type": "changes", "items": {"b": {"y": 1}, "c": {"x": 1}}}]
     assert [record.getMessage() for record in caplog.records] == [
         'filter Below(limit=10) fails for "b":{"y":1}'
@@ -220,3 +230,4 @@ async def test_closed_stream_sends_nothing_and_takes_nobody() -> None:
     world.clock.advance(1)
     assert viewer.take() == [changes(a=1)]
     assert world.clock.calls == []
+    assert (world.stream.viewers, world.stats.left) == (0, 1)

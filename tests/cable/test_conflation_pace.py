@@ -32,6 +32,19 @@ async def test_slow_viewer_gets_one_frame_with_the_latest() -> None:
     assert slow.frames[-1] is quick.frames[-1]
 
 
+async def test_slow_viewer_is_not_told_of_a_removal_before_it_is_free() -> None:
+    world = World()
+    world.load(a=(1, 1))
+    viewer = await watched(world)
+    viewer.behind = True
+    world.change(a=(2, None))
+    world.clock.advance(1)
+    assert viewer.take() == []
+    viewer.behind = False
+    world.clock.advance(INTERVAL)
+    assert viewer.take() == [changes("a")]
+
+
 async def test_nobody_is_waited_for_when_there_is_nothing_to_tell() -> None:
     world = World()
     world.load(a=(1, 50))
@@ -141,3 +154,31 @@ async def test_part_of_a_snapshot_waits_for_a_slow_viewer() -> None:
     world.stream.show_only(viewer, Below(2))
     world.clock.advance(5)
     assert viewer.take() == [snapshot(key00=0, key01=1)]
+
+
+async def test_new_view_that_has_to_wait_comes_with_the_next_flush() -> None:
+    world = World()
+    viewer = await watched(world)
+    world.change(a=(1, 1))
+    world.clock.advance(1 / 16)
+    viewer.behind = True
+    world.stream.show_only(viewer, Below(10))
+    viewer.behind = False
+    world.clock.advance(3 / 16)
+    assert viewer.take() == [changes(a=1), snapshot(a=1)]
+
+
+async def test_new_key_that_goes_before_it_fits_a_frame_is_not_told() -> None:
+    world = World(max_payload_bytes=400)
+    viewer = await watched(world)
+    world.change(**{f"key{number:02}": (1, number) for number in range(50)})
+    told = set(viewer.items)
+    assert 0 < len(told) < 50
+    viewer.take()
+    world.change(**{f"key{number:02}": (2, None) for number in range(50)})
+    world.clock.advance(10)
+    removed = [key for message in viewer.take() for key in message.get("removed", ())]
+    assert sorted(removed) == sorted(told)
+    stats = world.stats
+    assert (stats.delivered, stats.conflated) == (2 * len(told), 50 - len(told))
+    assert stats.filtered == 50 - len(told)

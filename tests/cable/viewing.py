@@ -85,6 +85,7 @@ class FakeViewer:
     resyncs: int = 0
 
     def deliver(self, frame: Frame) -> None:
+        assert not self.behind or not self.frames, "only its first snapshot does not wait"
         text = str(frame.event["text"])
         assert text.startswith(self.prefix)
         message = json.loads(text)["message"]
