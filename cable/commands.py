@@ -43,6 +43,10 @@ class CommandRunner:
                 "presence": lambda identifier, c: partial(channels.present, identifier, c.data),
             }
 
+    def unanswered(self) -> list[str]:
+        """Identifiers whose `subscribe` was read and is not answered yet."""
+        return list(self._subscribing)
+
     def put(self, command: Command, *, size: int) -> bool:
         """Queue a command of `size` bytes; False when too many wait already."""
         connection, name = self._connection, command.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +78,8 @@ class Connection:
             around_command=around_command,
             put=self._queue.put,
         )
-        commands = CommandRunner(self, self._channels, self._queue)
-        self._reader = Reader(self, commands, settings)
+        self._commands = CommandRunner(self, self._channels, self._queue)
+        self._reader = Reader(self, self._commands, settings)
         self._around_command = around_command
         self._connected, self._disconnected = connected, disconnected
         self._task: asyncio.Task[Any] | None = None
@@ -115,9 +115,15 @@ class Connection:
             self._queue.discard()  # whoever may not come back may not go on either
         self._reason = reason
         self._hub.sessions.end(self)
-        self._close(
-            protocol.disconnect(reason, reconnect=reconnect), code=code, drop_pending=drop_pending
-        )
+        frames = [protocol.disconnect(reason, reconnect=reconnect)]
+        if self.extended and (reconnect or reason == "token_expired"):
+            # AnyCable's extended client gives a channel up for good when its `subscribe` is not
+            # answered before the end; confirmed, it subscribes again when it comes back.
+            confirmations = [
+                protocol.answer("confirm", identifier) for identifier in self._commands.unanswered()
+            ]
+            frames = [*confirmations, *frames]
+        self._close(frames, code=code, drop_pending=drop_pending)
 
     def push(self, frame: Frame) -> None:
         """Queue a frame for this socket; never waits."""
@@ -207,7 +213,7 @@ class Connection:
         except Exception:
             stats.authentication_failures["error"] += 1
             logger.exception("%r: `connected` failed; the socket is closed", self)
-            self._close(None, code=INTERNAL_ERROR)
+            self._close([], code=INTERNAL_ERROR)
             return False
         restored = None if self.closing else await self._restore()
         if self.extended:
@@ -253,7 +259,7 @@ class Connection:
             # No frame, as AnyCable does: clients reconnect after a close without a reason.
             stats.authentication_failures["error"] += 1
             logger.exception("authenticate failed; the socket is closed")
-            self._close(None, code=INTERNAL_ERROR)
+            self._close([], code=INTERNAL_ERROR)
             return False
         return True
 
@@ -282,11 +288,11 @@ class Connection:
             if not self.closing:
                 self._reader.take(event)
 
-    def _close(self, last: Frame | None, *, code: int, drop_pending: bool = False) -> None:
+    def _close(self, last: Sequence[Frame], *, code: int, drop_pending: bool = False) -> None:
         if self.closing:
             return
         self.closing = True
-        if last is None:
+        if not last:
             self._reason = "error"
         self._outbox.close(last, code=code, drop_pending=drop_pending)
         loop = asyncio.get_running_loop()

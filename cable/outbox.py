@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from cable.protocol import Frame
@@ -42,15 +42,21 @@ class Outbox:
             return
         self._append(frame)
 
-    def close(self, last: Frame | None, *, code: int, drop_pending: bool = False) -> None:
-        """Write what waits, then `last`, then close with `code`. Only the first call counts."""
+    def close(self, last: Iterable[Frame], *, code: int, drop_pending: bool = False) -> None:
+        """Write what waits, then `last`, then close with `code`. Only the first call counts.
+
+        With `drop_pending`, of what waits only answers are written.
+        """
         if self._close_code is not None:
             return
         if drop_pending:
+            answers = [frame for frame in self._frames if frame.is_answer]
             self._frames.clear()
             self.pending_bytes = 0
-        if last is not None:
-            self._append(last)
+            for frame in answers:
+                self._append(frame)
+        for frame in last:
+            self._append(frame)
         self._close_code = code
         self._wake.set()
 

@@ -42,13 +42,17 @@ class Frame:
     """One text frame, encoded once and shared by all sockets that it goes to.
 
     `event` is the ASGI event (never changed after construction), `size` its bytes on the wire,
-    `at` the stream and offset of a message with history.
+    `at` the stream and offset of a message with history, `is_answer` whether a client waits for
+    it, so that it must not be dropped.
     """
 
-    __slots__ = ("at", "event", "size")
+    __slots__ = ("at", "event", "is_answer", "size")
 
-    def __init__(self, text: str, at: tuple[str, int] | None = None) -> None:
+    def __init__(
+        self, text: str, at: tuple[str, int] | None = None, *, is_answer: bool = False
+    ) -> None:
         self.at = at
+        self.is_answer = is_answer
         self.event = {"type": "websocket.send", "text": text}
         self.size = len(text) if text.isascii() else len(text.encode())
 
@@ -152,7 +156,8 @@ def answer(
     to: Literal["subscription", "history"] = "subscription",
 ) -> Frame:
     """The one answer to a `subscribe`, or to a request for history (extended clients only)."""
-    return Frame(f'{{"identifier":{encode_string(identifier)},"type":"{kind}_{to}"}}')
+    text = f'{{"identifier":{encode_string(identifier)},"type":"{kind}_{to}"}}'
+    return Frame(text, is_answer=True)
 
 
 def message_prefix(identifier: str) -> str:

@@ -35,9 +35,9 @@ async def test_frames_then_the_last_then_the_close() -> None:
     wire = Wire()
     wire.outbox.push(Frame("one"))
     wire.outbox.push(Frame("two"))
-    wire.outbox.close(Frame("bye"), code=4009)
+    wire.outbox.close([Frame("bye")], code=4009)
     wire.outbox.push(Frame("late"))
-    wire.outbox.close(Frame("again"), code=1000)
+    wire.outbox.close([Frame("again")], code=1000)
     await wire.outbox.run()
     assert wire.texts == ["one", "two", "bye", 4009]
     assert wire.outbox.pending_bytes == 0
@@ -54,10 +54,20 @@ async def test_bytes_of_a_stalled_socket_are_bounded_and_counted() -> None:
     assert (wire.outbox.pending_bytes, wire.overflows) == (580, 0)
     wire.outbox.push(Frame("y"))
     assert (wire.outbox.pending_bytes, wire.overflows) == (580, 1)
-    wire.outbox.close(Frame("too slow"), code=1000, drop_pending=True)
+    wire.outbox.close([Frame("too slow")], code=1000, drop_pending=True)
     wire.writable.set()
     await writer
     assert wire.texts == ["é" * 40, "too slow", 1000]
+
+
+async def test_answers_are_written_where_messages_are_dropped() -> None:
+    """A client that never gets the answer to its subscribe gives the channel up for good."""
+    wire = Wire()
+    wire.outbox.push(Frame("message"))
+    wire.outbox.push(Frame("answer", is_answer=True))
+    wire.outbox.close([Frame("too slow")], code=1000, drop_pending=True)
+    await wire.outbox.run()
+    assert wire.texts == ["answer", "too slow", 1000]
 
 
 async def test_socket_that_is_gone_ends_the_writer_and_takes_nothing_more() -> None:

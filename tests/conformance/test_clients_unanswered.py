@@ -31,8 +31,6 @@ from tests.conformance.test_clients_extended import (
     subscribed,
 )
 
-not_yet = pytest.mark.xfail(strict=True, reason="the cable ends sockets without these answers")
-
 #: Seconds that a subscribe takes in these tests, and what the server allows it.
 SLOW, ALLOWED = 3.0, {"subscribe_timeout": 4.0}
 
@@ -68,7 +66,6 @@ async def test_server_that_ends_answers_first(
     await driver.expect(BACK, connected(reconnect=True), RECEIVED)
 
 
-@not_yet
 async def test_token_that_expires_while_subscribing(
     make_server: MakeServer, start: Start, server: CableServer, unique: str
 ) -> None:
@@ -89,7 +86,6 @@ def fragile(data_folder: Path, unique: str) -> Iterator[FragileValkey]:
     valkey.stop()
 
 
-@not_yet
 async def test_channels_outlive_a_broker_that_is_away(
     fragile: FragileValkey, make_server: MakeServer, start: Start, server: CableServer, unique: str
 ) -> None:
