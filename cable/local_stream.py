@@ -250,4 +250,6 @@ class LocalStream:
                     frame = protocol.message(subscription.prefix, encoded, where, at)
                 if not excluded or subscription.sid != excluded:
                     subscription.deliver(frame)
+                else:
+                    stats.deliveries -= 1
             stats.deliveries += len(subscriptions)
