@@ -42,13 +42,18 @@ def resident_bytes(pid: int) -> int:
 
 def busy_seconds(cores: Iterable[int]) -> float:
     """CPU time that these cores gave to anybody since the machine started, seconds."""
+    return busy_ticks(Path("/proc/stat").read_text(), cores) / _TICKS_PER_SECOND
+
+
+def busy_ticks(stat: str, cores: Iterable[int]) -> int:
+    """The same in clock ticks, from the text of /proc/stat."""
     wanted = {f"cpu{core}" for core in cores}
     total = 0
-    for line in Path("/proc/stat").read_text().splitlines():
+    for line in stat.splitlines():
         name, *columns = line.split()
         if name in wanted:
             total += sum(int(columns[column]) for column in _BUSY_COLUMNS)
-    return total / _TICKS_PER_SECOND
+    return total
 
 
 @dataclass(frozen=True)

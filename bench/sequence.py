@@ -20,7 +20,7 @@ _NUMBER = slice(1, 11)
 _TIME = slice(12, 32)
 # A closed loop that delivers nothing for so long has lost what is under way, seconds.
 _STALL = 5.0
-_LOOK_AGAIN = 0.0005
+_LOOK_AGAIN = 0.001
 
 Send = Callable[[dict[str, str]], Awaitable[None]]
 

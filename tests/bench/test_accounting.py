@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.accounting import Meter, Usage, busy_seconds, cpu_seconds, resident_bytes
+from bench.accounting import Meter, Usage, busy_seconds, busy_ticks, cpu_seconds, resident_bytes
 
 MEBIBYTE = 1024 * 1024
 
@@ -81,6 +81,18 @@ def test_a_core_is_busy_with_what_is_pinned_to_it(child: tuple[int, Step]) -> No
     step("burn")
     assert busy_seconds({core}) - before >= 0.45
     assert busy_seconds(set()) == 0.0
+
+
+def test_a_core_is_not_busy_while_it_idles_or_waits_for_a_disk() -> None:
+    stat = (
+        "cpu  9 9 9 9 9 9 9 9 9 9\n"
+        "cpu0 1 20 300 4000 50000 600000 7000000 80000000 900000000 900000000\n"
+        "cpu1 1 0 0 0 0 0 0 0 0 0\n"
+        "cpu10 5 0 0 0 0 0 0 0 0 0\n"
+        "intr 77 0\n"
+    )
+    assert busy_ticks(stat, {0}) == 87_600_321
+    assert busy_ticks(stat, {1, 10}) == 6
 
 
 def test_a_meter_reads_each_process_for_itself(child: tuple[int, Step]) -> None:

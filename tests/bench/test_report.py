@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import resource
+from pathlib import Path
 
 import pytest
 
 from bench.accounting import Usage
-from bench.machine import RigError, allow_files
-from bench.report import doubts, table
+from bench.machine import RigError, allow_files, find_cores
+from bench.report import Result, doubts, run, table
+from bench.verdict import none_of
 
 
 def usage(*, driver: float = 0.1, others: float = 0.2, server_core: float = 1.0) -> Usage:
@@ -65,3 +68,37 @@ def test_the_limit_of_open_files_is_raised_as_far_as_needed(
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (8192, 8192))
     allow_files(5000)
     assert len(set_to) == 2
+
+
+@pytest.mark.parametrize(
+    ("lost", "status", "line"), [(0, 0, "small: lost 0"), (1, 1, "small: lost 1 · FAILED: lost")]
+)
+def test_the_exit_status_the_last_line_and_the_file_agree(
+    lost: int, status: int, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure() -> tuple[Result, list[str]]:
+        result = Result("small", find_cores(), "By hand.")
+        result.parts = [none_of("lost", lost)]
+        result.doubts = ["it was made up"]
+        result.figures["runs"] = [3]
+        return result, ["a table"]
+
+    written = tmp_path / "figures.json"
+    assert run("small", measure, written) == status
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ["a table", ""]
+    assert printed[2].startswith("Method: By hand. On ")
+    assert printed[3:] == ["Doubt: it was made up", line]
+    figures = json.loads(written.read_text())
+    assert (figures["bench"], figures["line"], figures["passed"]) == ("small", line, not lost)
+    assert (figures["runs"], figures["doubts"]) == ([3], ["it was made up"])
+
+
+def test_what_could_not_be_measured_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    def measure() -> tuple[Result, list[str]]:
+        raise RigError("no Valkey")
+
+    assert run("small", measure, None) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "small: not measured · FAILED: rig\n"
+    assert captured.err == "no Valkey\n"

@@ -138,7 +138,7 @@ async def test_what_keeps_it_from_opening_is_told_once(received: bytes, why: str
 async def test_a_socket_that_is_lost_later_is_told_of_once() -> None:
     peer = Peer(IDENTIFIER)
     peer.socket.data_received(UPGRADE + frame(WELCOME) + frame(CONFIRM))
-    peer.socket.data_received(frame('{"type":"disconnect","reason":"too_slow"}'))
+    peer.socket.data_received(frame('{"type":"disconnect","reason":"too_slow"}') * 2)
     peer.socket.connection_lost(None)
     assert peer.socket.opened.result() >= 0
     assert peer.lost == ['told {"type":"disconnect","reason":"too_slow"}']
