@@ -31,11 +31,12 @@ class RecordedWebSocket extends WebSocket {
 const RECONNECT_MS = 200
 
 class AnyCableDriver {
-  constructor({ url, token, tokenStrategy, refreshedToken, refresh, extended, pongs }) {
+  constructor({ url, token, tokenStrategy, refreshedToken, refresh, extended, pongs, since }) {
     this.channels = new Map()
     this.cable = createCable(url, {
       protocol: extended ? 'actioncable-v1-ext-json' : 'actioncable-v1-json',
       protocolOptions: { pongs },
+      historyTimestamp: since,
       websocketImplementation: RecordedWebSocket,
       websocketAuthStrategy: tokenStrategy,
       auth: token ? { token } : undefined,
