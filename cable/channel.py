@@ -119,8 +119,9 @@ class Channel:
     async def stream_state(self, stream: str, *, load: Load, only: Filter | None = None) -> None:
         """Send this client the state of a conflated stream, then what changes, latest first.
 
-        `load` reads the whole state (key → version and value); it is called once for all
-        local subscribers. `only` admits values that this client sees; without it, all.
+        `load` reads the whole state (key → version and value), once for all local subscribers
+        and again after this one has left: it must depend on the stream alone, not on `self`.
+        `only` admits values that this client sees; without it, all. Equal filters share frames.
 
         Raises:
             ValueError: not a valid name of a stream, or one that is not conflated.
