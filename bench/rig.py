@@ -17,7 +17,7 @@ from bench.machine import allow_files, find_cores, pinned_to
 from bench.servers import ROOT, ServerProcess, environment
 from bench.stacks import Stack
 from bench.workers import Handler, Worker
-from sera.services.process_tree import is_alive
+from sera.services.process_tree import is_alive, start_mark
 from sera.services.valkey import ValkeyServer
 
 _RUNS = ROOT / ".data" / "bench"
@@ -60,9 +60,11 @@ class Rig:
     def server(self, stack: Stack) -> Iterator[ServerProcess]:
         """A fresh server of this stack, on its own core."""
         self._servers += 1
-        log = self._folder / f"server-{self._servers}.log"
+        name = f"server-{self._servers}"
+        log = self._folder / f"{name}.log"
         server = ServerProcess(stack, valkey_url=self.valkey.url, cores=self.cores.server, log=log)
         with self._ended(server.kill):
+            (self._folder / f"{name}.pid").write_text(f"{server.pid} {start_mark(server.pid)}")
             yield server
             server.check()
         if said := server.said():
@@ -127,8 +129,13 @@ def _ends_on_signals() -> Iterator[None]:
 
 
 def _end_leftovers() -> None:
-    """Stop the Valkeys of runs that were killed."""
+    """Stop the servers of runs that were killed."""
     for folder in _RUNS.glob("run-*"):
-        if not is_alive(int(folder.name.removeprefix("run-"))):
-            ValkeyServer(folder / "valkey", 0, durable=False).stop()
-            shutil.rmtree(folder, ignore_errors=True)
+        if is_alive(int(folder.name.removeprefix("run-"))):
+            continue
+        for file in folder.glob("server-*.pid"):
+            pid, mark = file.read_text().split()
+            if start_mark(int(pid)) == mark:  # and not a later process with the same id
+                os.kill(int(pid), signal.SIGKILL)
+        ValkeyServer(folder / "valkey", 0, durable=False).stop()
+        shutil.rmtree(folder, ignore_errors=True)
