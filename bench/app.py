@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import django
 
@@ -12,12 +13,23 @@ django.setup()
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
 
+from bench.positions import Viewport, first_positions  # noqa: E402
 from cable import CableApplication, Channel, Identity, Scope, Unauthorized  # noqa: E402
 
 
 class StreamChannel(Channel):
     async def subscribed(self) -> None:
         await self.stream_from(self.params["stream"])
+
+
+class MapChannel(Channel):
+    async def subscribed(self) -> None:
+        viewport = self.params.get("viewport")
+        await self.stream_state(
+            self.params["stream"],
+            load=partial(first_positions, self.params["technicians"]),
+            only=None if viewport is None else Viewport(viewport),
+        )
 
 
 async def authenticate(scope: Scope, token: str | None) -> Identity:
@@ -27,6 +39,8 @@ async def authenticate(scope: Scope, token: str | None) -> Identity:
     return Identity(key=token)
 
 
-cable = CableApplication(channels={"StreamChannel": StreamChannel}, authenticate=authenticate)
+cable = CableApplication(
+    channels={"StreamChannel": StreamChannel, "MapChannel": MapChannel}, authenticate=authenticate
+)
 route = path("cable", cable)  # type: ignore[arg-type]  # the stubs know only HTTP views
 application = ProtocolTypeRouter({"websocket": URLRouter([route])})

@@ -21,7 +21,11 @@ _LAYERS = {
     },
 }
 CHANNEL_LAYERS = {"default": _LAYERS[os.environ["BENCH_LAYER"]]}
-CABLE = {"store": os.environ["BENCH_VALKEY"]}
+CABLE = {
+    "store": os.environ["BENCH_VALKEY"],
+    # The map's baseline keeps no history of positions; what slow readers missed is all kept.
+    "history": {"fixes-*": {"limit": 0}, "stalled-*": {"limit": 20_000}},
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -21,6 +21,10 @@ RUNS = ROOT / ".data" / "bench"
 SMALL = {
     "fanout": ["--subscribers", "20", "--seconds", "0.5", "--rounds", "1"],
     "avalanche": ["--sockets", "40", "--baseline-sockets", "20", "--streams", "4", "--settle", "1"],
+    "map": [
+        *("--technicians", "40", "--baseline-technicians", "20", "--viewers", "4"),
+        *("--seconds", "0.5", "--rounds", "1", "--quiet-seconds", "5"),
+    ],
 }
 
 
@@ -86,6 +90,29 @@ def test_avalanche_opens_every_socket(tmp_path: Path) -> None:
         assert 0 < run["p50"] <= run["p95"] <= run["worst"]
         assert run["resident_after"] > 0
     assert [part["name"] for part in figures["parts"]] == ["ratio", "failed", "p95", "per socket"]
+
+
+def test_map_shows_every_viewer_the_truth(tmp_path: Path) -> None:
+    figures = run_small("map", tmp_path)
+    ours, baseline = figures["runs"]
+    assert [ours["kind"], baseline["kind"]] == ["conflated", "a message per report"]
+    assert (ours["technicians"], baseline["technicians"]) == (40, 20)
+    for run in (ours, baseline):
+        assert (run["viewers"], run["wrong"], run["went_back"], run["lost_sockets"]) == (4, 0, 0, 0)
+        assert run["delivered"] + run["superseded"] == run["published"] * 4 > 0
+        assert 0 < run["age_p50_ms"] <= run["age_p99_ms"]
+    assert baseline["superseded"] == 0
+    assert ours["snapshots"] == 4 + 10
+    assert 0 < ours["viewport_bytes"] < ours["full_bytes"]
+    assert [part["name"] for part in figures["parts"]] == [
+        "ratio",
+        "age p99",
+        "frames",
+        "viewport of 10%: bytes",
+        "wrong",
+        "went back",
+        "sockets lost",
+    ]
 
 
 def test_a_machine_without_enough_files_is_told_on_the_last_line() -> None:
