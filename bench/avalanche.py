@@ -159,13 +159,15 @@ def _least_disturbed(rig: Rig, stack: Stack, sockets: int, options: argparse.Nam
 def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
     """All stacks; raises `RigError`."""
     fewer = min(options.sockets, options.baseline_sockets)
-    plan = [(stacks.OURS, options.sockets), (stacks.SHIPPED, fewer)]
-    if not options.quick:
-        plan += [
-            (stacks.OURS_EXTENDED, options.sockets),
-            (stacks.OURS_DAPHNE, fewer),
-            (stacks.SHIPPED_TUNED, fewer),
-        ]
+    plan = [
+        (stacks.OURS, options.sockets),
+        (stacks.OURS_EXTENDED, options.sockets),
+        (stacks.OURS_DAPHNE, fewer),
+        (stacks.SHIPPED, fewer),
+        (stacks.SHIPPED_TUNED, fewer),
+    ]
+    if options.quick:
+        plan = [(stack, sockets) for stack, sockets in plan if stack in stacks.BUDGETED]
     with Rig(sockets=options.sockets) as rig:
         result = Result("avalanche", rig.cores, METHOD)
         runs = []

@@ -6,11 +6,20 @@ import argparse
 import secrets
 import sys
 import time
-from statistics import median
+from collections.abc import Sequence
 
 from bench import report, stacks
 from bench.drivers import Drivers
-from bench.fanout_figures import Latency, Round, Run, as_figures, latency_of, runs_table
+from bench.fanout_figures import (
+    Latency,
+    Measured,
+    Round,
+    Run,
+    as_figures,
+    latency_of,
+    least_disturbed,
+    runs_table,
+)
 from bench.machine import RigError
 from bench.report import Result, progress
 from bench.rig import Rig
@@ -42,24 +51,15 @@ ANSWER_SECONDS = 30.0
 LOST_AFTER = 3.0
 # A slow stack gets longer rounds at half load, so that they hold so many messages; within bounds.
 PACED_MESSAGES, PACED_SECONDS = 10, 20.0
-# Rounds at half load, for each that was asked for, until one is undisturbed.
+# Rounds for each that was asked for, until one is undisturbed.
 MOST_ROUNDS = 3
-
-BUDGETED = (stacks.OURS, stacks.SHIPPED)
-ALL = (
-    stacks.OURS,
-    stacks.OURS_EXTENDED,
-    stacks.OURS_DAPHNE,
-    stacks.SHIPPED,
-    stacks.SHIPPED_TUNED,
-)
 
 METHOD = (
     f"{MESSAGE_BYTES}-byte messages of one stream, published by a process of its own; server CPU "
     f"is user and system time of the server's process. Saturated: {IN_FLIGHT} messages always "
     "under way. Latency: at half of that rate, at fixed times, from when a message was due to "
-    "when a client read it. Deliveries are the median of the rounds, latencies the round that "
-    "other programs disturbed least. History is on: each of our messages is stored in Valkey "
+    "when a client read it. Figures are those of the round that other "
+    "programs disturbed least. History is on: each of our messages is stored in Valkey "
     "before it is sent."
 )
 
@@ -93,19 +93,18 @@ def measure_stack(rig: Rig, stack: Stack, sockets: int, options: argparse.Namesp
 
         publisher.ask(Saturate(IN_FLIGHT, sockets), within=ANSWER_SECONDS)
         time.sleep(WARM_SECONDS)
-        rounds = []
-        for _ in range(options.rounds):
+        rounds: list[Round] = []
+        while _wants_another(rounds, options.rounds):
             meter.restart()
             before = drivers.delivered()
             time.sleep(options.seconds)
             rounds.append(Round(drivers.delivered() - before, meter.read()))
         _, lost_sockets = _settle(drivers, publisher, sockets, counted)
-        per_second = median(each.per_second for each in rounds) / sockets
-        if not per_second:
+        pace = least_disturbed(rounds).per_second / sockets / 2
+        if not pace:
             raise RigError(f"{stack.name}: nothing was delivered; it logged:\n{server.said()}")
 
         latencies: list[Latency] = []
-        pace = per_second / 2
         seconds = max(options.seconds, min(PACED_MESSAGES / pace, PACED_SECONDS))
         while _wants_another(latencies, options.rounds if stack.kind == "cable" else 1):
             meter.restart()
@@ -150,12 +149,12 @@ def _settle(
     return published, taken.lost.total()
 
 
-def _wants_another(latencies: list[Latency], rounds: int) -> bool:
+def _wants_another(measured: Sequence[Measured], rounds: int) -> bool:
     """More rounds than asked for are made as long as other programs disturbed all of them."""
-    if len(latencies) < rounds:
+    if len(measured) < rounds:
         return True
-    quiet = any(each.usage.disturbance < report.QUIET for each in latencies)
-    return not quiet and len(latencies) < rounds * MOST_ROUNDS
+    disturbed = least_disturbed(measured).usage.disturbance > report.QUIET
+    return disturbed and len(measured) < rounds * MOST_ROUNDS
 
 
 def _add(total: Counted, more: Counted) -> None:
@@ -171,14 +170,16 @@ def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
         result = Result("fanout", rig.cores, METHOD)
         runs: dict[tuple[str, int], Run] = {}
         for sockets in options.subscribers:
-            for stack in BUDGETED if options.quick else ALL:
+            for stack in stacks.BUDGETED if options.quick else stacks.ALL:
                 progress(f"{stack.name}: {sockets} subscribers")
                 runs[stack.name, sockets] = measure_stack(rig, stack, sockets, options)
 
     ours = [runs[stacks.OURS.name, sockets] for sockets in options.subscribers]
     cable = [run for run in runs.values() if run.stack.startswith("ours")]
     ratios = [
-        run.per_cpu_second / runs[stacks.SHIPPED.name, run.sockets].per_cpu_second for run in ours
+        run.saturated.per_cpu_second
+        / runs[stacks.SHIPPED.name, run.sockets].saturated.per_cpu_second
+        for run in ours
     ]
     result.parts = [
         ratio(min(ratios), budget=RATIO),
@@ -189,8 +190,7 @@ def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
         none_of("sockets lost", sum(run.lost_sockets for run in cable)),
     ]
     result.doubts = report.doubts(
-        [each.usage for run in runs.values() for each in run.rounds]
-        + [run.latency.usage for run in runs.values()]
+        [each.usage for run in runs.values() for each in (run.saturated, run.latency)]
     )
     result.figures |= {
         "message_bytes": MESSAGE_BYTES,

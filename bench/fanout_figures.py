@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
-from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import stacks
 from bench.accounting import Usage
@@ -41,6 +41,14 @@ class Latency:
     usage: Usage
 
 
+Measured = TypeVar("Measured", Round, Latency)
+
+
+def least_disturbed(rounds: Sequence[Measured]) -> Measured:
+    """The round that other programs disturbed least; what it measured plays no part."""
+    return min(rounds, key=lambda each: each.usage.disturbance)
+
+
 @dataclass(frozen=True)
 class Run:
     stack: str
@@ -55,25 +63,20 @@ class Run:
     lost_sockets: int
 
     @property
-    def per_cpu_second(self) -> float:
-        return median(each.per_cpu_second for each in self.rounds)
-
-    @property
-    def per_second(self) -> float:
-        return median(each.per_second for each in self.rounds)
+    def saturated(self) -> Round:
+        return least_disturbed(self.rounds)
 
     @property
     def latency(self) -> Latency:
-        """Of the round that other programs disturbed least."""
-        return min(self.latencies, key=lambda each: each.usage.disturbance)
+        return least_disturbed(self.latencies)
 
 
 def as_figures(run: Run) -> dict[str, Any]:
     """For JSON: all that was measured and what was made of it."""
     return {
         **asdict(run),
-        "deliveries_per_second": run.per_second,
-        "deliveries_per_cpu_second": run.per_cpu_second,
+        "deliveries_per_second": run.saturated.per_second,
+        "deliveries_per_cpu_second": run.saturated.per_cpu_second,
         "p50_ms": run.latency.p50,
         "p99_ms": run.latency.p99,
     }
@@ -99,22 +102,22 @@ def runs_table(runs: dict[tuple[str, int], Run]) -> str:
     ]
     lines = []
     for run in runs.values():
-        base = runs[stacks.SHIPPED.name, run.sockets].per_cpu_second
-        usage = [each.usage for each in run.rounds]
+        base = runs[stacks.SHIPPED.name, run.sockets].saturated.per_cpu_second
+        usage = run.saturated.usage
         lines.append(
             [
                 run.stack,
                 f"{run.sockets:,}",
-                f"{run.per_second:,.0f}",
-                f"{run.per_cpu_second:,.0f}",
-                f"{run.per_cpu_second / base:.1f}",
+                f"{run.saturated.per_second:,.0f}",
+                f"{run.saturated.per_cpu_second:,.0f}",
+                f"{run.saturated.per_cpu_second / base:.1f}",
                 f"{run.latency.p50:.1f}",
                 f"{run.latency.p99:.1f}",
                 f"{run.lost:,}",
                 f"{run.duplicates:,}",
-                share(median(each.server_share for each in usage)),
-                share(median(sum(each.drivers) / each.wall for each in usage)),
-                share(median(each.valkey / each.wall for each in usage)),
+                share(usage.server_share),
+                share(sum(usage.drivers) / usage.wall),
+                share(usage.valkey / usage.wall),
             ]
         )
     return table(headings, lines)

@@ -62,3 +62,6 @@ SHIPPED_TUNED = Stack(
     "bench.shipped:application",
     "pubsub",
 )
+
+BUDGETED = (OURS, SHIPPED)
+ALL = (OURS, OURS_EXTENDED, OURS_DAPHNE, SHIPPED, SHIPPED_TUNED)
