@@ -101,9 +101,7 @@ async def test_channels_outlive_a_broker_that_is_away(
     for _ in range(2):
         events += await driver.until(BACK, within=10)
     await asyncio.to_thread(fragile.start)
-    while [event["event"] for event in events if event.get("name") == "a"][
-        -1
-    ] != "history_received":
+    while [event for event in events if event.get("name") == "a"][-1] != RECEIVED:
         events.append(await driver.next(within=10))
     await publish(lonely, unique, [2])
     events += await driver.until(numbered(unique, [2])[0], within=10)
