@@ -15,6 +15,7 @@ from bench.drivers import Counters, Opened
 from bench.machine import RigError
 from bench.report import Result, progress, share, table
 from bench.rig import Rig
+from bench.rounds import QUIET
 from bench.stacks import Stack
 from bench.verdict import at_most, none_of, percentile, ratio
 from bench.websocket import Reader
@@ -143,11 +144,7 @@ def measure_stack(rig: Rig, stack: Stack, sockets: int, options: argparse.Namesp
 def _least_disturbed(rig: Rig, stack: Stack, sockets: int, options: argparse.Namespace) -> Run:
     """What the budget is held to is measured again as long as other programs disturb it."""
     runs = [measure_stack(rig, stack, sockets, options)]
-    while (
-        stack.kind == "cable"
-        and runs[-1].usage.disturbance > report.QUIET
-        and len(runs) < MOST_RUNS
-    ):
+    while stack.kind == "cable" and runs[-1].usage.disturbance > QUIET and len(runs) < MOST_RUNS:
         progress(f"{stack.name}: again, since other programs took part of a core")
         runs.append(measure_stack(rig, stack, sockets, options))
     best = min(runs, key=lambda run: run.usage.disturbance)

@@ -6,23 +6,22 @@ import argparse
 import secrets
 import sys
 import time
-from collections.abc import Sequence
 
 from bench import report, stacks
 from bench.drivers import Drivers
 from bench.fanout_figures import (
     Latency,
-    Measured,
     Round,
     Run,
     as_figures,
     latency_of,
-    least_disturbed,
     runs_table,
+    saturated_round,
 )
 from bench.machine import RigError
 from bench.report import Result, progress
 from bench.rig import Rig
+from bench.rounds import wants_another
 from bench.sequence import (
     Counted,
     Pace,
@@ -51,16 +50,14 @@ ANSWER_SECONDS = 30.0
 LOST_AFTER = 3.0
 # A slow stack gets longer rounds at half load, so that they hold so many messages; within bounds.
 PACED_MESSAGES, PACED_SECONDS = 10, 20.0
-# Rounds for each that was asked for, until one is undisturbed.
-MOST_ROUNDS = 3
 
 METHOD = (
     f"{MESSAGE_BYTES}-byte messages of one stream, published by a process of its own; server CPU "
     f"is user and system time of the server's process. Saturated: {IN_FLIGHT} messages always "
     "under way. Latency: at half of that rate, at fixed times, from when a message was due to "
-    "when a client read it. Figures are those of the round that other "
-    "programs disturbed least. History is on: each of our messages is stored in Valkey "
-    "before it is sent."
+    "when a client read it. Figures are the median of the rounds in which other programs took "
+    "little of a core; without such, the least disturbed one. History is on: each of our messages "
+    "is stored in Valkey before it is sent."
 )
 
 
@@ -94,19 +91,18 @@ def measure_stack(rig: Rig, stack: Stack, sockets: int, options: argparse.Namesp
         publisher.ask(Saturate(IN_FLIGHT, sockets), within=ANSWER_SECONDS)
         time.sleep(WARM_SECONDS)
         rounds: list[Round] = []
-        while _wants_another(rounds, options.rounds):
+        while wants_another(rounds, options.rounds):
             meter.restart()
             before = drivers.delivered()
             time.sleep(options.seconds)
             rounds.append(Round(drivers.delivered() - before, meter.read()))
         _, lost_sockets = _settle(drivers, publisher, sockets, counted)
-        pace = least_disturbed(rounds).per_second / sockets / 2
-        if not pace:
+        if not (pace := saturated_round(rounds).per_second / sockets / 2):
             raise RigError(f"{stack.name}: nothing was delivered; it logged:\n{server.said()}")
 
         latencies: list[Latency] = []
         seconds = max(options.seconds, min(PACED_MESSAGES / pace, PACED_SECONDS))
-        while _wants_another(latencies, options.rounds if stack.kind == "cable" else 1):
+        while wants_another(latencies, options.rounds if stack.kind == "cable" else 1):
             meter.restart()
             publisher.ask(Pace(pace), within=ANSWER_SECONDS)
             time.sleep(seconds)
@@ -147,14 +143,6 @@ def _settle(
     for tally in taken.tallies:
         _add(counted, tally)
     return published, taken.lost.total()
-
-
-def _wants_another(measured: Sequence[Measured], rounds: int) -> bool:
-    """More rounds than asked for are made as long as other programs disturbed all of them."""
-    if len(measured) < rounds:
-        return True
-    disturbed = least_disturbed(measured).usage.disturbance > report.QUIET
-    return disturbed and len(measured) < rounds * MOST_ROUNDS
 
 
 def _add(total: Counted, more: Counted) -> None:

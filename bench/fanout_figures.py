@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 
 from bench import stacks
 from bench.accounting import Usage
 from bench.report import share, table
+from bench.rounds import representative
 from bench.sequence import Counted, Published
 from bench.verdict import percentile
 
@@ -41,12 +42,9 @@ class Latency:
     usage: Usage
 
 
-Measured = TypeVar("Measured", Round, Latency)
-
-
-def least_disturbed(rounds: Sequence[Measured]) -> Measured:
-    """The round that other programs disturbed least; what it measured plays no part."""
-    return min(rounds, key=lambda each: each.usage.disturbance)
+def saturated_round(rounds: Sequence[Round]) -> Round:
+    """The round that counts."""
+    return representative(rounds, worse=lambda each: -each.per_cpu_second)
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,12 @@ class Run:
 
     @property
     def saturated(self) -> Round:
-        return least_disturbed(self.rounds)
+        return saturated_round(self.rounds)
 
     @property
     def latency(self) -> Latency:
-        return least_disturbed(self.latencies)
+        """The round that counts."""
+        return representative(self.latencies, worse=lambda each: each.p99)
 
 
 def as_figures(run: Run) -> dict[str, Any]:

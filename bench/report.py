@@ -12,10 +12,8 @@ from typing import Any
 
 from bench.accounting import Usage
 from bench.machine import Cores, RigError, describe
+from bench.rounds import QUIET as QUIET
 from bench.verdict import Part, last_line, passed
-
-#: A round counts as undisturbed when other programs took less than this part of any core, 0…1.
-QUIET = 0.15
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
