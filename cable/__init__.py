@@ -50,6 +50,7 @@ from cable.broadcast import (
     broadcast,
     broadcast_state,
     disconnect_identity,
+    flush_broadcasts,
 )
 from cable.channel import Channel, action
 from cable.conflation import State
@@ -73,5 +74,6 @@ __all__ = [
     "broadcast",
     "broadcast_state",
     "disconnect_identity",
+    "flush_broadcasts",
     "is_same_origin",
 ]

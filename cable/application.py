@@ -11,8 +11,10 @@ from cable.conf import get_settings
 from cable.connection import AroundCommand, Authenticate, Connection, Hook, Receive
 from cable.handshake import Scope, select_subprotocol
 from cable.hub import Hub
+from cable.layer import find_layer
 from cable.outbox import Send
 from cable.protocol import EXTENDED_SUBPROTOCOL
+from cable.store import get_store
 
 
 def _nothing_around(connection: Connection, command: str) -> AbstractAsyncContextManager[Any]:
@@ -36,6 +38,8 @@ class CableApplication:
     `unsubscribed`. `around_command(connection, command)` is entered around these and around every
     method of a channel, to bind what they run under (the company, a trace); the command is
     "connect", "subscribe", "message", "resync", "unsubscribe" or "disconnect".
+
+    Raises ImproperlyConfigured for a setting `CABLE` or `CHANNEL_LAYERS` that cannot work.
     """
 
     def __init__(
@@ -47,7 +51,9 @@ class CableApplication:
         connected: Hook = _nothing,
         disconnected: Hook = _nothing,
     ) -> None:
-        get_settings()  # a mistake in them is better told now than to the first client
+        # A mistake in the settings is better told now than to the first client.
+        find_layer(get_settings().layer)
+        get_store()
         self._channels = dict(channels)
         self._authenticate = authenticate
         self._around_command = around_command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import logging
 import os
@@ -70,12 +71,25 @@ async def adisconnect_identity(key: str, *, reconnect: bool = True) -> None:
     await current_sender().send(envelope.disconnect(key, reconnect=reconnect))
 
 
+def flush_broadcasts() -> None:
+    """Wait, within `broadcast_exit_timeout`, until what synchronous code sent is sent.
+
+    It runs when the interpreter exits. Call it where a process ends otherwise (a worker's child).
+    """
+    _bridge.flush()
+
+
 def _message(stream: str, message: object, exclude: str) -> Event:
     encoded = encode_message(message, max_bytes=get_settings().max_payload_bytes)
     return envelope.message(check_stream(stream), encoded, exclude=exclude)
 
 
 def _state(stream: str, changes: Mapping[str, State]) -> Event:
+    for key, state in changes.items():
+        if not isinstance(key, str) or not isinstance(state, State):
+            raise TypeError(f"changes[{key!r}] = {state!r:.100}: must be a string and a State")
+        if not isinstance(state.version, int):
+            raise TypeError(f"changes[{key!r}]: version {state.version!r:.100} must be an integer")
     encoded = encode_message(
         [(key, state.version, state.value) for key, state in changes.items()],
         max_bytes=get_settings().max_payload_bytes,
@@ -131,6 +145,16 @@ class _Bridge:
             logger.warning("a broadcast was lost: the event loop ended")
             stats.broadcasts_lost += 1
 
+    def flush(self) -> None:
+        if self._loop is None or not self._loop.is_running():
+            return
+        within = get_settings().broadcast_exit_timeout
+        future = asyncio.run_coroutine_threadsafe(_flush(within), self._loop)
+        try:
+            future.result(within + 1)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            logger.warning("broadcasts may be lost: their event loop does not answer")
+
     def _done(self, future: concurrent.futures.Future[None]) -> None:
         with self._lock:
             self._pending -= 1
@@ -148,6 +172,10 @@ async def _send(event: Event) -> None:
     await current_sender().send(event)
 
 
+async def _flush(within: float) -> None:
+    await current_sender().flush(within)
+
+
 _bridge = _Bridge()
 
 
@@ -160,3 +188,4 @@ def _start_anew() -> None:
 
 
 os.register_at_fork(after_in_child=_start_anew)
+atexit.register(flush_broadcasts)

@@ -63,14 +63,21 @@ class ChannelCalls:
         except Unauthorized as error:
             self._connection.disconnect(error.reason, reconnect=False)
         except StreamUnavailable as error:
-            self.interrupted(error)
+            await self.interrupted(error)
         except Exception:
             logger.exception("%s.%s failed for %r", type(channel).__name__, name, self._connection)
         else:
             return True
         return False
 
-    def interrupted(self, error: Exception) -> None:
-        """Layer or store are away: the client must subscribe anew, and will."""
+    async def interrupted(self, error: Exception) -> None:
+        """Layer or store are away: the client must subscribe anew, and will.
+
+        Returns when it was told so. Until then its further commands wait.
+        """
         logger.warning("%r: %s; disconnected to reconnect", self._connection, error)
+        if self._connection.extended and not (self._connection.closing or self._connection.gone):
+            # A client subscribes to all that it wants at once. The disconnect answers what has
+            # come by then, and what is still on its way would never be answered.
+            await asyncio.sleep(self._settings.drain_quiet)
         self._connection.disconnect("stream_interrupted", reconnect=True)

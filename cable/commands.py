@@ -80,7 +80,10 @@ class CommandRunner:
                 # left still counts for the other commands.
                 if not self._queue.ended:
                     await self._channels.subscribe(
-                        identifier, history=command.history, presence=command.presence
+                        identifier,
+                        history=command.history,
+                        presence=command.presence,
+                        on_answer=partial(self._subscribing.discard, identifier),
                     )
             finally:
                 self._subscribing.discard(identifier)

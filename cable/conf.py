@@ -64,12 +64,14 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     #: How long a cut socket's session can be taken up again. AnyCable's default.
     session_seconds: Seconds = 300.0
+    #: A larger session (many subscriptions with long identifiers) is not kept.
+    max_session_bytes: Count = 64 * 1024
     #: Changed sessions are saved together this often; a socket cut earlier subscribes anew.
     session_save_interval: Seconds = 0.5
     #: Reading a session and subscribing for it, before `welcome`, which clients await for 6 s.
     restore_timeout: Seconds = 2.0
-    #: A restored client asks for each subscription's history at once; live messages wait for that
-    #: no longer than this.
+    #: A restored client asks for each subscription's history at once; live messages wait for
+    #: that. After this it is told to reconnect: what it missed must not come behind what is new.
     restore_hold: Seconds = 5.0
 
     #: How long a client whose socket is gone stays present: it is mostly back by then. AnyCable's
@@ -95,6 +97,8 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_message_bytes: Count = 64 * 1024
     #: Subscriptions of one socket; a further one is rejected. A page needs a handful.
     max_subscriptions: Count = 100
+    #: Characters of an identifier. It is repeated in each message, and kept in the session.
+    max_identifier_length: Count = 4096
     #: Commands read but not yet processed; beyond it the socket is closed. Room for a client
     #: that resubscribes everything and empties its outbox at once after a reconnect.
     max_pending_commands: Count = 1000
@@ -148,6 +152,8 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     #: Broadcasts that could not be sent wait this long for the layer to come back; then their
     #: streams' subscribers are told of the loss.
     broadcast_retry_seconds: Seconds = 30.0
+    #: A process that ends waits this long for them.
+    broadcast_exit_timeout: Seconds = 5.0
     #: And at most this many of them, of at most 960 KiB each.
     max_waiting_broadcasts: Count = 1000
     #: Threads of one process inside `broadcast()`; beyond it the message is dropped and logged.

@@ -134,6 +134,18 @@ class Connection:
         if not self._outbox.pending_bytes:
             self._outbox.push(frame)
 
+    async def has_room(self) -> bool:
+        """Wait until the socket has taken most of what waits; False when it is closing.
+
+        For what is sent in bulk: a reader that keeps up must not be taken for a slow one.
+        """
+        try:
+            async with asyncio.timeout(self._settings.command_timeout):
+                return await self._outbox.room()
+        except TimeoutError:
+            self.on_overflow()
+            return False
+
     def pending_bytes(self) -> int:
         """What waits for the socket to take it."""
         return self._outbox.pending_bytes

@@ -13,6 +13,7 @@ MESSAGE = "cable.message"
 STATE = "cable.state"
 TRANSIENT = "cable.transient"
 GAP = "cable.gap"
+SENT = "cable.sent"
 ECHO = "cable.echo"
 DISCONNECT = "cable.disconnect"
 
@@ -53,6 +54,11 @@ def presence(stream: str, encoded: str) -> Event:
 def gap(stream: str) -> Event:
     """Messages of this stream were lost before they reached the layer."""
     return {"type": GAP, "stream": stream}
+
+
+def sent(stream: str) -> Event:
+    """How many messages without history a sender has sent; the number is added to it."""
+    return {"type": SENT, "stream": stream}
 
 
 def echo(member: str, number: int) -> Event:

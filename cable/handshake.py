@@ -86,4 +86,9 @@ def is_same_origin(scope: Scope) -> bool:
     cookie must not be trusted then.
     """
     origin, host = header(scope, "origin"), header(scope, "host")
-    return bool(origin and host) and urlsplit(origin or "").netloc.lower() == (host or "").lower()
+    if not origin or not host:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False  # brackets that are no address

@@ -178,6 +178,7 @@ class Hub:
             timer.cancel()
         if self.connections:
             logger.error("%d sockets did not close while draining", len(self.connections))
+        await current_sender().flush(self._settings.broadcast_exit_timeout)
         await self.sessions.close()
 
     async def close(self) -> None:

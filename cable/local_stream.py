@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from cable import protocol
 from cable.conf import CableSettings
 from cable.envelope import Event
 from cable.protocol import Frame
+from cable.sequence import Sequence
 from cable.stats import stats
 from cable.store.interface import Entry, Head, HistoryOptions, Store, StoreError
 from cable.subscription import Subscription
@@ -33,9 +35,12 @@ class LocalStream:
         history: HistoryOptions | None,
         store: Store,
         settings: CableSettings,
+        on_gap: Callable[[LocalStream], None],
     ) -> None:
         self.name = name
         self.history = history
+        #: Of messages without history.
+        self.sequence = Sequence(lambda: on_gap(self))
         #: Joins and other work that keep it alive while nobody listens.
         self.users = 0
         self._store = store
@@ -45,6 +50,8 @@ class LocalStream:
         self._timeline: Timeline | None = None
         self._before_start: list[tuple[str, Entry]] = []
         self._excluded: dict[int, str] = {}
+        # Let through and not sent yet, while many are sent at once.
+        self._outgoing: deque[Entry] = deque()
         self._lock = asyncio.Lock()
         self._repairing: asyncio.Task[None] | None = None
         self._asked_at = 0.0
@@ -97,8 +104,8 @@ class LocalStream:
     def mark_live(self, subscription: Subscription) -> None:
         """Messages from here on reach the subscription by themselves."""
         if self._timeline is not None:
-            position = (self._timeline.epoch, self._timeline.position)
-            subscription.live_from[self.name] = position
+            sent = self._outgoing[0].offset - 1 if self._outgoing else self._timeline.position
+            subscription.live_from[self.name] = (self._timeline.epoch, sent)
 
     def receive(self, event: Event) -> None:
         """A message came through the channel layer."""
@@ -106,6 +113,8 @@ class LocalStream:
         excluded = event.get("exclude", "")
         if self.history is None or "offset" not in event:
             self._fan_out(event["message"], "", excluded)
+            if "number" in event:
+                self.sequence.take(event)
             return
         entry = Entry(event["offset"], event["time_ms"], event["message"])
         if self._timeline is None:
@@ -185,6 +194,7 @@ class LocalStream:
             self._repair_if_needed()
 
     def close(self) -> None:
+        self.sequence.close()
         if self._repairing is not None:
             self._repairing.cancel()
 
@@ -226,18 +236,41 @@ class LocalStream:
             ready, lost = timeline.fill(log)
         if lost:
             self._excluded.clear()
+            self._outgoing.clear()  # of another epoch, and told as lost
             logger.error("messages of stream %s are lost; its subscribers are told", self.name)
             self.signal_loss()
         stats.messages_repaired += len(ready)
-        self._send(ready)
+        await self._send_paced(ready)
 
     # Fan-out.
 
     def _send(self, entries: Iterable[Entry]) -> None:
+        if self._outgoing:
+            self._outgoing.extend(entries)  # its turn comes
+            return
         for entry in entries:
-            position = protocol.stream_position(self.name, self.timeline.epoch, entry.offset)
-            excluded = self._excluded.pop(entry.offset, "")
-            self._fan_out(entry.message, position, excluded, (self.name, entry.offset))
+            self._send_one(entry)
+
+    async def _send_paced(self, entries: Iterable[Entry]) -> None:
+        """Send many at once, such that readers that keep up are not taken for slow ones."""
+        is_running = bool(self._outgoing)
+        self._outgoing.extend(entries)
+        if is_running:
+            return
+        size, chunk = 0, self._settings.max_pending_bytes // 4
+        while self._outgoing:
+            entry = self._outgoing[0]
+            self._send_one(entry)
+            self._outgoing.popleft()
+            size += len(entry.message)
+            if size > chunk:
+                size = 0
+                await asyncio.sleep(0)  # the sockets are written
+
+    def _send_one(self, entry: Entry) -> None:
+        position = protocol.stream_position(self.name, self.timeline.epoch, entry.offset)
+        excluded = self._excluded.pop(entry.offset, "")
+        self._fan_out(entry.message, position, excluded, (self.name, entry.offset))
 
     def _fan_out(
         self, encoded: str, position: str, excluded: str, at: tuple[str, int] | None = None

@@ -69,8 +69,13 @@ class OpenChannels:
 
     # Commands.
 
-    async def subscribe(self, identifier: str, *, history: Any, presence: Any) -> None:
-        """Open a channel and answer; a second time is no news and gets no answer."""
+    async def subscribe(
+        self, identifier: str, *, history: Any, presence: Any, on_answer: Callable[[], None]
+    ) -> None:
+        """Open a channel and answer; a second time is no news and gets no answer.
+
+        `on_answer` is called at the moment of the answer.
+        """
         if identifier in self._open:
             return
         try:
@@ -78,6 +83,7 @@ class OpenChannels:
         except _Refused as why:
             logger.warning("%r: %.200s rejected: %s", self._connection, identifier, why)
             stats.subscriptions["rejected"] += 1
+            on_answer()
             self._connection.push(answer("reject", identifier))
             return
         if entry is None:
@@ -85,8 +91,11 @@ class OpenChannels:
         stats.subscriptions["confirmed"] += 1
         confirmation = answer("confirm", identifier)
         if self._connection.extended and history is not None:
-            await self._replay(identifier, entry, history, first=confirmation)
+            frames = await self._missed(identifier, entry, history)
+            on_answer()
+            await self._replay(identifier, entry, frames, first=confirmation)
         else:
+            on_answer()
             entry.subscription.release(first=confirmation)
         self._note_change()
         if self._connection.extended and presence is not None:
@@ -135,7 +144,7 @@ class OpenChannels:
         else:
             entry.subscription.hold()
             self._hub.streams.mark_live(entry.subscription)
-        await self._replay(identifier, entry, request)
+        await self._replay(identifier, entry, await self._missed(identifier, entry, request))
 
     async def whisper(self, identifier: str, data: Any) -> None:
         """Hand a client's message to the others of the stream."""
@@ -195,7 +204,7 @@ class OpenChannels:
                     entry.resumed = was_open.joined
                     entry.joined |= was_open.joined
                     entry.waiting = asyncio.get_running_loop().call_later(
-                        self._settings.restore_hold, self._give_up_waiting, entry
+                        self._settings.restore_hold, self._give_up_waiting
                     )
                     restored.append(was_open.identifier)
         self._note_change()
@@ -265,7 +274,7 @@ class OpenChannels:
             connection.disconnect(error.reason, reconnect=False)
             return None
         except StreamUnavailable as error:
-            self._calls.interrupted(error)
+            await self._calls.interrupted(error)
             return None
         except Exception as error:
             logger.exception("%s.subscribed failed for %r", channel_class.__name__, connection)
@@ -279,6 +288,8 @@ class OpenChannels:
     def _look_up(self, identifier: str) -> tuple[type[Channel], dict[str, Any]]:
         if len(self._open) >= self._settings.max_subscriptions:
             raise _Refused(f"more than {self._settings.max_subscriptions} subscriptions")
+        if len(identifier) > self._settings.max_identifier_length:
+            raise _Refused(f"an identifier of more than {self._settings.max_identifier_length}")
         try:
             params = decode_object(identifier, "identifier")
         except ProtocolError as error:
@@ -288,29 +299,48 @@ class OpenChannels:
             raise _Refused(f"no channel is named {name!r:.100}")
         return self._classes[name], params
 
-    async def _replay(
-        self, identifier: str, entry: OpenChannel, request: Any, *, first: Frame | None = None
-    ) -> None:
-        """Release a held subscription, with what it missed before what is new."""
-        subscription = entry.subscription
+    async def _missed(
+        self, identifier: str, entry: OpenChannel, request: Any
+    ) -> list[Frame] | None:
+        """What a held subscription missed; None when some of it is lost or nobody can tell."""
         frames: list[Frame] | None = None
         try:
             wanted = history.read_request(request)
             frames = await history.replay(
-                wanted, subscription, self._hub.streams, joined=entry.resumed
+                wanted, entry.subscription, self._hub.streams, joined=entry.resumed
             )
         except ProtocolError as error:
             self._ignore(str(error))
         except StoreError as error:
-            self._calls.interrupted(error)
+            await self._calls.interrupted(error)
         entry.resumed = {}
         entry.joined = joined_after(frames, entry)
-        said = answer("reject" if frames is None else "confirm", identifier, to="history")
-        subscription.release(first=first, replay=[*(frames or []), said])
+        return frames
 
-    def _give_up_waiting(self, entry: OpenChannel) -> None:
-        entry.waiting = None
-        entry.subscription.release()
+    async def _replay(
+        self,
+        identifier: str,
+        entry: OpenChannel,
+        frames: list[Frame] | None,
+        *,
+        first: Frame | None = None,
+    ) -> None:
+        """Release a held subscription, with what it missed before what is new."""
+        subscription = entry.subscription
+        subscription.begin(first)
+        for frame in frames or []:
+            if not await self._connection.has_room():
+                break
+            subscription.replay(frame)
+        said = answer("reject" if frames is None else "confirm", identifier, to="history")
+        subscription.release(first=said)
+
+    def _give_up_waiting(self) -> None:
+        # What it missed could only come after what is new from here on.
+        logger.warning(
+            "%r did not ask for its history; disconnected to reconnect", self._connection
+        )
+        self._connection.disconnect("stream_interrupted", reconnect=True)
 
     async def _close(self, entry: OpenChannel) -> None:
         if entry.waiting is not None:

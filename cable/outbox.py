@@ -31,7 +31,14 @@ class Outbox:
         self._frames: deque[Frame] = deque()
         self._wake = asyncio.Event()
         self._close_code: int | None = None
+        self._room = asyncio.Event()
+        self._room.set()
         self.pending_bytes = 0
+
+    async def room(self) -> bool:
+        """Wait until less than half of the bound waits; False when the socket is closing."""
+        await self._room.wait()
+        return self._close_code is None
 
     def push(self, frame: Frame) -> None:
         """Queue one frame. After `close` it is dropped."""
@@ -58,6 +65,7 @@ class Outbox:
         for frame in last:
             self._append(frame)
         self._close_code = code
+        self._room.set()
         self._wake.set()
 
     async def run(self) -> None:
@@ -69,6 +77,8 @@ class Outbox:
                     await self._send(frame.event)
                     stats.bytes_sent += frame.size
                     self.pending_bytes = max(0, self.pending_bytes - frame.size)
+                    if self.pending_bytes <= self._max_bytes // 2:
+                        self._room.set()
                 if self._close_code is not None:
                     await self._send({"type": "websocket.close", "code": self._close_code})
                     return
@@ -80,8 +90,11 @@ class Outbox:
             self._close_code = self._close_code or 1006
             self._frames.clear()
             self.pending_bytes = 0
+            self._room.set()
 
     def _append(self, frame: Frame) -> None:
         self._frames.append(frame)
         self.pending_bytes += frame.size
+        if self.pending_bytes > self._max_bytes // 2 and self._close_code is None:
+            self._room.clear()
         self._wake.set()

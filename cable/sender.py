@@ -16,12 +16,15 @@ from cable.conf import get_settings
 from cable.envelope import Event
 from cable.kinds import history_of
 from cable.layer import find_layer
+from cable.sequence import Numbering
 from cable.stats import stats
 from cable.store import get_store
 from cable.streams import CONTROL_GROUP, group_name
 
 logger = logging.getLogger(__name__)
 
+#: From a message without history to the word that it was sent, seconds.
+_ANNOUNCE = 1.0
 #: Between attempts to send what waits, seconds.
 _RETRY = 0.5
 
@@ -50,6 +53,10 @@ class Sender:
         self._now = now
         self._waiting: deque[tuple[float, _Waiting]] = deque()
         self._lost: set[str] = set()
+        self._numbering = Numbering()
+        # Streams whose last message may be dropped by the layer without a next one to show it.
+        self._unannounced: set[str] = set()
+        self._announcer: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -59,7 +66,15 @@ class Sender:
 
     async def send(self, event: Event) -> None:
         """Send now, or take over the responsibility for it. Waits `broadcast_timeout` at most."""
+        find_layer(get_settings().layer), get_store()  # a wrong setting is no outage: it raises
         stats.broadcasts += 1
+        if event["type"] == envelope.STATE or (
+            event["type"] == envelope.MESSAGE and history_of(event["stream"]) is None
+        ):
+            event = self._numbering.number(event)
+            self._unannounced.add(event["stream"])
+            if self._announcer is None:
+                self._announcer = asyncio.create_task(self._announce(), name="cable-announce")
         waiting = _Waiting(event)
         if self._waiting or self._lost:
             self._wait(waiting, "others wait already")
@@ -68,6 +83,37 @@ class Sender:
             await self._attempt(waiting)
         except Exception as error:  # each layer and client raises its own
             self._wait(waiting, repr(error))
+
+    async def _announce(self) -> None:
+        """Tell receivers, once a second, how much they should have got."""
+        try:
+            while self._unannounced:
+                await asyncio.sleep(_ANNOUNCE)
+                streams, self._unannounced = self._unannounced, set()
+                for stream in streams:
+                    event = self._numbering.last(envelope.sent(stream))
+                    try:
+                        await self._attempt(_Waiting(event))
+                    except Exception as error:  # each layer and client raises its own
+                        # An outage of the layer is told to all by other means.
+                        logger.warning("what was sent to %s is not announced: %r", stream, error)
+        finally:
+            self._announcer = None
+
+    async def flush(self, within: float) -> None:
+        """Before this process ends: send what waits, or say in the log what is lost with it."""
+        deadline = self._now() + within
+        while (self._waiting or self._lost) and self._now() < deadline:  # noqa: ASYNC110 - rare
+            await asyncio.sleep(_RETRY / 5)
+        streams = sorted({waiting.event.get("stream", "") for _, waiting in self._waiting})
+        if self._waiting or self._lost:
+            stats.broadcasts_lost += len(self._waiting)
+            logger.error(
+                "this process ends with %d broadcasts unsent, to %.500s; losses untold: %.500s",
+                len(self._waiting),
+                ", ".join(streams),
+                ", ".join(sorted(self._lost)),
+            )
 
     async def _attempt(self, waiting: _Waiting) -> None:
         settings, event = get_settings(), waiting.event

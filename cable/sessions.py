@@ -151,7 +151,10 @@ class SessionKeeper:
         while self._last:
             batch = dict(islice(self._last.items(), _SAVED_AT_ONCE))
             texts = {sid: msgspec.json.encode(record).decode() for sid, record in batch.items()}
-            await self._store.save_sessions(texts, seconds=seconds)
+            limit = self._settings.max_session_bytes
+            kept = {sid: text for sid, text in texts.items() if len(text) <= limit}
+            await self._store.save_sessions(kept, seconds=seconds)
+            self._ended += texts.keys() - kept.keys()  # what was saved before is outdated
             for sid, record in batch.items():
                 if self._last.get(sid) is record:  # else it changed meanwhile
                     del self._last[sid]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from cable.protocol import Frame, answer, message, message_prefix
 from cable.stats import stats
@@ -109,18 +109,24 @@ class Subscription:
         """Let messages wait until as many `release` were called."""
         self._holds += 1
 
-    def release(self, *, first: Frame | None = None, replay: Iterable[Frame] = ()) -> None:
-        """Send `first`, what the channel transmitted, `replay`, then what came from streams.
-
-        While another hold is on, the latter still waits.
-        """
+    def begin(self, first: Frame | None = None) -> None:
+        """Send `first` and what the channel transmitted; what came from streams still waits."""
         if first is not None:
             self._push(first)
         for frame in self._held_transmissions:
             self._push(frame)
         self._held_transmissions.clear()
-        for frame in replay:
-            self._push(frame)
+
+    def replay(self, frame: Frame) -> None:
+        """Send a message that was missed, ahead of what waits."""
+        self._push(frame)
+
+    def release(self, *, first: Frame | None = None) -> None:
+        """Send `first`, what the channel transmitted, then what came from streams.
+
+        While another hold is on, the latter still waits.
+        """
+        self.begin(first)
         self._holds = max(0, self._holds - 1)
         if not self._holds:
             for frame in self._held_broadcasts:

@@ -154,8 +154,11 @@ class Switchboard:
         if event["type"] == envelope.MESSAGE:
             local.receive(event)
         elif event["type"] == envelope.STATE:
+            local.sequence.take(event)
             if (conflated := self._conflated.get(local.name)) is not None:
                 conflated.apply([_change(*change) for change in _changes.decode(event["changes"])])
+        elif event["type"] == envelope.SENT:
+            local.sequence.take(event, arrived=False)
         elif event["type"] == envelope.TRANSIENT:
             self._deliver_transient(local, event)
         elif event["type"] == envelope.GAP:
@@ -178,7 +181,11 @@ class Switchboard:
         local = self._streams.get(name)
         if local is None:
             local = self._streams[name] = LocalStream(
-                name, history=history, store=self._store, settings=self._settings
+                name,
+                history=history,
+                store=self._store,
+                settings=self._settings,
+                on_gap=self._on_gap,
             )
         local.users += 1
         try:
@@ -217,6 +224,10 @@ class Switchboard:
             if frame is None:
                 frame = frames[subscription.identifier] = make(subscription.prefix, encoded)
             subscription.deliver(frame)
+
+    def _on_gap(self, local: LocalStream) -> None:
+        logger.error("the channel layer dropped messages of stream %s", local.name)
+        self._signal(local)
 
     def _signal(self, local: LocalStream) -> None:
         """Messages were lost for good: subscribers take a new state."""

@@ -22,6 +22,8 @@ from cable.servers import state
 
 logger = logging.getLogger(__name__)
 
+#: For requests in flight after the drain, where `--timeout-graceful-shutdown` says nothing.
+_HTTP_SECONDS = 10
 #: How often it is looked whether sockets have closed, seconds.
 _AGAIN = 0.05
 
@@ -62,6 +64,9 @@ class Server(uvicorn.server.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._sockets = sockets
+        if self.config.timeout_graceful_shutdown is None:
+            # uvicorn would wait for ever for a request that never ends.
+            self.config.timeout_graceful_shutdown = _HTTP_SECONDS
         if self.config.ws_protocol_class is WebSocketsSansIOProtocol:
             self.config.ws_protocol_class = WebSocket
         await super().startup(sockets)

@@ -161,6 +161,8 @@ async def test_store_that_is_away_lets_the_client_come_back(
     position = await at(store, 0)
     store.fails.add("read")
     socket.command("subscribe", A, history=position)
+    # Unanswered, the client would give the channel up.
+    assert await socket.next() == {"type": "confirm_subscription", "identifier": A}
     assert await socket.next() == {
         "type": "disconnect",
         "reason": "stream_interrupted",

@@ -30,6 +30,7 @@ class Stream:
             history=OPTIONS,
             store=store,  # type: ignore[arg-type]
             settings=CableSettings(gap_wait=0.01),
+            on_gap=lambda local: None,
         )
         self.base, self.sink = Sink(), Sink(extended=True)
         self.events: list[dict[str, Any]] = []

@@ -22,6 +22,7 @@ from cable import (
 )
 from cable.conflation import State
 from cable.hub import Hub
+from cable.sender import current_sender
 from cable.stats import stats
 from tests.cable.layers import ScriptedLayer
 from tests.cable.polling import until
@@ -256,3 +257,26 @@ def test_process_without_a_hub_sends_what_waits_when_the_layer_is_back(
         ("cable.disconnect", None),
         ("cable.gap", None),
     ]
+
+
+async def test_process_that_ends_sends_what_waits(
+    layer: ScriptedLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer.down = True
+    await abroadcast("stream", {"n": 1})
+    sender = current_sender()
+    assert sender.waiting == 1
+    flushing = asyncio.create_task(sender.flush(5))
+    layer.down = False
+    await flushing
+    assert sender.waiting == 0
+    assert "unsent" not in caplog.text
+
+
+async def test_process_that_ends_says_what_it_could_not_send(
+    layer: ScriptedLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer.down = True
+    await abroadcast("stream", {"n": 1})
+    await current_sender().flush(0.01)
+    assert "this process ends with 1 broadcasts unsent, to stream" in caplog.text

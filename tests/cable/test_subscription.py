@@ -40,8 +40,10 @@ def test_replay_stands_between_transmissions_and_what_is_new() -> None:
     sink.hold()
     broadcast(sink, "3")
     sink.transmit('"state"')
-    replay = [protocol.message(sink.prefix, "1"), protocol.message(sink.prefix, "2")]
-    sink.release(first=protocol.answer("confirm", "a"), replay=replay)
+    sink.begin(protocol.answer("confirm", "a"))
+    for missed in ("1", "2"):
+        sink.replay(protocol.message(sink.prefix, missed))
+    sink.release()
     assert sink.received == [CONFIRM, *data("state", 1, 2, 3)]
 
 
