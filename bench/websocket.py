@@ -133,10 +133,12 @@ class Socket(asyncio.Protocol):
     def _before_welcome(self, data: bytes, start: int, end: int, now: int) -> None:
         if data.startswith(b'{"type":"welcome"', start):
             self._read = self._before_answer
-            command = {"command": "subscribe", "identifier": self._target.identifier}
-            self._send(_TEXT, msgspec.json.encode(command))
+            self._send(_TEXT, msgspec.json.encode(self._subscribe_command()))
         else:
             self._unexpected(data, start, end)
+
+    def _subscribe_command(self) -> dict[str, object]:
+        return {"command": "subscribe", "identifier": self._target.identifier}
 
     def _before_answer(self, data: bytes, start: int, end: int, now: int) -> None:
         if data.find(b'"type":"confirm_subscription"', start, end) >= 0:

@@ -25,6 +25,10 @@ SMALL = {
         *("--technicians", "40", "--baseline-technicians", "20", "--viewers", "4"),
         *("--seconds", "0.5", "--rounds", "1", "--quiet-seconds", "5"),
     ],
+    "stalled": [
+        *("--subscribers", "20", "--stalled", "4", "--bytes", "16384"),
+        *("--seconds", "0.5", "--rounds", "1"),
+    ],
 }
 
 
@@ -111,6 +115,29 @@ def test_map_shows_every_viewer_the_truth(tmp_path: Path) -> None:
         "viewport of 10%: bytes",
         "wrong",
         "went back",
+        "sockets lost",
+    ]
+
+
+def test_stalled_clients_get_all_that_they_missed(tmp_path: Path) -> None:
+    figures = run_small("stalled", tmp_path)
+    (run,) = figures["runs"]
+    (measured,) = run["rounds"]
+    woken = measured["woken"]
+    assert measured["let_go"] == 4
+    assert woken["too_slow"] + woken["closed"] == 4
+    assert (woken["still_open"], woken["confirmed"], woken["failed"]) == (0, 4, {})
+    assert run["received"] == run["published"] * 4 > 0
+    assert (run["unaccounted"], run["rejected"], run["repeated"]) == (0, 0, 0)
+    assert (run["lost"], run["lost_sockets"]) == (0, 0)
+    assert [part["name"] for part in figures["parts"]] == [
+        "p99 of the others",
+        "memory",
+        "not told",
+        "not back",
+        "unaccounted",
+        "repeated",
+        "lost by the others",
         "sockets lost",
     ]
 

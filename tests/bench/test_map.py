@@ -181,3 +181,13 @@ def test_each_part_fails_by_itself_however_well_another_run_did(
 ) -> None:
     verdict = parts([run(), run(**changed)], run(cpu=5.0))
     assert [part.name for part in verdict if not part.holds] == [failed]
+
+
+def test_cpu_is_the_median_of_the_rounds_and_ages_of_the_least_disturbed() -> None:
+    rounds = [
+        Round(1000, 100, 1, 1.0, age, 1.0, Usage(1.0, cpu, 0.0, [], 0.0, core, 0.0, 1))
+        for cpu, core, age in ((0.1, 0.9, 1.0), (0.9, 1.0, 2.0), (0.5, 0.9, 3.0))
+    ]
+    measured = run(rounds=rounds)
+    assert measured.cpu_us == 5.0
+    assert measured.least_disturbed.age_p99 == 2.0
