@@ -240,7 +240,7 @@ class Sleeper:
     async def _stay(self, within: float) -> None:
         """Come back, as every client does, whenever the socket is lost."""
         while True:
-            await self._lost
+            await asyncio.wait([self._lost])  # which outlives this task
             await self._catch_up(within, Woken())
 
     async def _come_back(self, within: float) -> str:

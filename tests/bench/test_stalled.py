@@ -188,6 +188,21 @@ async def test_a_sleeper_that_is_cut_again_and_again_goes_on_as_long_as_that_hel
         assert (await account_of(sleepers, received=11)).missing(11) == 0
 
 
+async def test_a_sleeper_that_came_back_may_sleep_again() -> None:
+    async with serving() as server:
+        sleepers = Sleepers()
+        writer = await opened(sleepers, server)
+        confirmed = frame(json.dumps({"identifier": IDENTIFIER, "type": "confirm_history"}))
+        for number in (1, 2, 3):
+            await sleepers.handle(Sleep())
+            writer.write(numbered(number) + frame(TOO_SLOW))
+            waking = asyncio.create_task(sleepers.handle(Wake(20)))
+            command, writer = await server.sockets.get()
+            assert command["history"]["streams"]["one"]["offset"] == number
+            writer.write(confirmed)
+            assert await waking == Woken(too_slow=1, confirmed=1)
+
+
 async def test_a_sleeper_that_nobody_let_go_is_still_open() -> None:
     async with serving() as server:
         sleepers = Sleepers()
