@@ -19,6 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from cable.conf import get_settings
 from cable.hub import Hub
 from cable.servers import state
+from cable.servers.collector import tune_collector
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Server(uvicorn.server.Server):
         if self.config.ws_protocol_class is WebSocketsSansIOProtocol:
             self.config.ws_protocol_class = WebSocket
         await super().startup(sockets)
+        tune_collector()
 
     async def on_tick(self, counter: int) -> bool:
         """Go on ticking, for the Date header, until the cable is drained."""
