@@ -54,7 +54,11 @@ async def test_drain_tells_all_sockets_to_reconnect_and_runs_every_callback(
 
 async def test_largest_message_passes_with_the_largest_identifier(connect: Connect) -> None:
     client = await connect()
-    name = identifier("ActionChannel", filler="x" * 65_000)
+    room = 4096 - len(identifier("ActionChannel", filler=""))
+    too_long = identifier("ActionChannel", filler="x" * (room + 1))
+    await client.send(command="subscribe", identifier=too_long)
+    assert await client.next() == {"type": "reject_subscription", "identifier": too_long}
+    name = identifier("ActionChannel", filler="x" * room)
     await client.subscribe(name)
     largest = 960 * 1024 - len('{"filler":""}')
     await client.perform(name, "bulk", bytes=largest)
