@@ -72,6 +72,8 @@ class Server(daphne.server.Server):  # type: ignore[misc]
             return
         if message["type"] == "websocket.accept":
             details["gate"] = WriteGate(protocol.transport)
+            # Autobahn's own second is too short for a peer that has much to read before the close.
+            protocol.closeHandshakeTimeout = get_settings().close_timeout
         elif message["type"] == "websocket.send":
             await details["gate"].passed()
 

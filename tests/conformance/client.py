@@ -45,6 +45,8 @@ class Client:
             additional_headers=headers,
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             max_size=None,
+            # Else frames that nobody asked for yet keep a close frame behind them from being read.
+            max_queue=None,
             ping_interval=None,
         )
         return cls(socket)
