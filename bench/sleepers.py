@@ -11,10 +11,11 @@ import msgspec
 
 from bench.websocket import Socket, Target
 
-#: What the kernel takes in for a socket that does not read: little, and in packets as large as
-#: those of a network; the loopback interface's are 64 KiB, of which the server's kernel would
-#: take megabytes before the server noticed anything.
-RECEIVE_BUFFER, SEGMENT = 8192, 1460
+#: What the kernel takes in for a socket that does not read: little, but enough that the kernels
+#: do not wait for each other while it does read; and in packets as large as those of a network:
+#: the loopback interface's are 64 KiB, of which the server's kernel would take megabytes before
+#: the server noticed anything.
+RECEIVE_BUFFER, SEGMENT = 65_536, 1460
 # Attempts to come back that bring no message, one after the other, and the wait between them.
 _ATTEMPTS, _AGAIN = 5, 0.2
 #: And at most so many steps of `Wake.within`, however much they bring.
@@ -129,7 +130,7 @@ _decoder = msgspec.json.Decoder(_Received)
 
 
 class SleepySocket(Socket):
-    """A socket with a small receive buffer that can stop reading."""
+    """A socket that can stop reading, and takes in little then."""
 
     def __init__(self, target: Target, client: Sleeper, on_lost: Callable[[str], None]) -> None:
         super().__init__(target, client.read, on_lost)
@@ -150,7 +151,7 @@ class SleepySocket(Socket):
         return await self.opened
 
     def pause(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:

@@ -36,13 +36,12 @@ from bench.workers import Worker
 MOST_PER_SECOND = 50.0
 IN_FLIGHT = 8
 WARM_SECONDS, SATURATE_SECONDS = 1.0, 3.0
-OPEN_SECONDS = 60.0
-OPEN_AT_ONCE = 40
+OPEN_SECONDS, OPEN_AT_ONCE = 60.0, 40
 ANSWER_SECONDS = 30.0
 #: For each step of a client that comes back.
 WAKE_SECONDS = 20.0
-#: At least so many of each half of a round.
-WINDOWS = 4
+#: At least so many of each half of a round; and at most so many rounds for each asked for.
+WINDOWS, MOST_ROUNDS = 6, 2
 # Nothing arrived for so long: what has not come is lost, seconds.
 LOST_AFTER = 3.0
 
@@ -93,8 +92,7 @@ def measure_stack(rig: Rig, stack: Stack, options: argparse.Namespace) -> Run:
         opened = drivers.open(targets[:others], at_once=OPEN_AT_ONCE, timeout=OPEN_SECONDS)
         if opened.failures:
             raise RigError(f"{stack.name}: sockets did not open: {dict(opened.failures)}")
-        within = OPEN_SECONDS + ANSWER_SECONDS
-        sleepers.ask(OpenAll(targets[others:], OPEN_SECONDS), within=within)
+        sleepers.ask(OpenAll(targets[others:], OPEN_SECONDS), within=OPEN_SECONDS + ANSWER_SECONDS)
         meter = rig.meter(server, drivers, publisher)
         per_second = _half_load(drivers, publisher, others)
         if not per_second:
@@ -102,16 +100,13 @@ def measure_stack(rig: Rig, stack: Stack, options: argparse.Namespace) -> Run:
         scene = _Scene(server, drivers, sleepers, meter, options)
         publisher.ask(Pace(per_second), within=ANSWER_SECONDS)
         rounds: list[Round] = []
-        for _ in range(options.rounds):
+        while _wants_another(rounds, options.rounds):
             time.sleep(WARM_SECONDS)
             rounds.append(scene.play())
-            if rounds[-1].woken.failed:
-                break  # there is nobody to stop reading
         published: Published = publisher.ask(Stop(), within=ANSWER_SECONDS)
         _settle(drivers, published.count * others)
         accounts = _settled_accounts(sleepers, published.count)
         lost_sockets = scene.lost_sockets + drivers.take().lost.total()
-        delivered = drivers.delivered()
     return Run(
         stack=stack.name,
         sockets=options.subscribers,
@@ -119,7 +114,7 @@ def measure_stack(rig: Rig, stack: Stack, options: argparse.Namespace) -> Run:
         per_second=per_second,
         rounds=rounds,
         published=published.count,
-        lost=published.count * others - delivered,
+        lost=published.count * others - drivers.delivered(),
         received=sum(account.received for account in accounts),
         repeated=sum(account.repeated for account in accounts),
         rejected=sum(account.rejected for account in accounts),
@@ -204,8 +199,7 @@ class _Scene:
         return together
 
     def _let_go(self) -> int:
-        subscribers: int = self._options.subscribers
-        return subscribers - established(self._server.port)
+        return int(self._options.subscribers) - established(self._server.port)
 
 
 def _half_load(drivers: Drivers, publisher: Worker, others: int) -> float:
@@ -228,6 +222,15 @@ def _settle(drivers: Drivers, wanted: int) -> None:
         if (now := drivers.delivered()) > seen:
             seen, seen_at = now, time.monotonic()
     time.sleep(0.5)  # the last to those who do not count for it
+
+
+def _wants_another(rounds: list[Round], wanted: int) -> bool:
+    """More than asked for are played as long as other programs disturbed half of the windows."""
+    if rounds and rounds[-1].woken.failed:
+        return False  # there is nobody to stop reading
+    quiet = sum(each.quiet for each in rounds)
+    few = quiet < wanted * WINDOWS / 2 and len(rounds) < wanted * MOST_ROUNDS
+    return len(rounds) < wanted or few
 
 
 def _settled_accounts(sleepers: Worker, published: int) -> list[Account]:

@@ -42,6 +42,11 @@ class Round:
     let_go: int
     woken: Woken
 
+    @property
+    def quiet(self) -> int:
+        """Windows of the worse half that other programs did not disturb."""
+        return min(len(_quiet(self.without)), len(_quiet(self.stalled)))
+
 
 @dataclass(frozen=True)
 class Run:
@@ -90,10 +95,13 @@ class Run:
         return self.stalled * len(self.rounds)
 
 
+def _quiet(windows: Sequence[Window]) -> list[Window]:
+    return [each for each in windows if each.usage.disturbance < QUIET]
+
+
 def _p99(windows: Sequence[Window]) -> float:
     """The median of the windows that other programs did not disturb; of all if there is none."""
-    quiet = [each for each in windows if each.usage.disturbance < QUIET]
-    return median(each.p99 for each in quiet or windows)
+    return median(each.p99 for each in _quiet(windows) or windows)
 
 
 def parts(runs: Sequence[Run]) -> list[Part]:
