@@ -34,9 +34,14 @@ _AGAIN = 0.05
 class WriteGate:
     """Open while the connection takes data: what Twisted calls a push producer."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, protocol: Any) -> None:
         self._open = asyncio.Event()
         self._open.set()
+        self._protocol = protocol
+        # The newest ping of a peer that is behind (RFC 6455, 5.5.3: an answer to it is enough).
+        self._ping: bytes | None = None
+        protocol.onPing = self._answer
+        transport = protocol.transport
         # The HTTP channel, which has no part in it any more since the upgrade.
         transport.unregisterProducer()
         transport.registerProducer(self, True)
@@ -50,6 +55,15 @@ class WriteGate:
 
     def resumeProducing(self) -> None:
         self._open.set()
+        if (ping := self._ping) is not None:
+            self._ping = None
+            self._answer(ping)
+
+    def _answer(self, ping: bytes) -> None:
+        if not self._open.is_set():
+            self._ping = ping
+        elif self._protocol.state == self._protocol.STATE_OPEN:
+            self._protocol.sendPong(ping)
 
     def stopProducing(self) -> None:
         self._open.set()
@@ -71,7 +85,7 @@ class Server(daphne.server.Server):  # type: ignore[misc]
         if details is None or "disconnected" in details:
             return
         if message["type"] == "websocket.accept":
-            details["gate"] = WriteGate(protocol.transport)
+            details["gate"] = WriteGate(protocol)
             # Autobahn's own second is too short for a peer that has much to read before the close.
             protocol.closeHandshakeTimeout = get_settings().close_timeout
         elif message["type"] == "websocket.send":

@@ -25,18 +25,42 @@ logger = logging.getLogger(__name__)
 
 #: For requests in flight after the drain, where `--timeout-graceful-shutdown` says nothing.
 _HTTP_SECONDS = 10
+#: Of a message, so many times what the cable takes.
+_GATHERED = 4
 #: How often it is looked whether sockets have closed, seconds.
 _AGAIN = 0.05
 
 
 class WebSocket(WebSocketsSansIOProtocol):
-    """A socket whose connection does not outlive its application.
+    """A socket whose connection does not outlive its application, nor a handshake that failed.
 
-    uvicorn closes the connection then, but only once everything is written: a peer that never
-    reads would keep it, with all that waits for it, for ever.
+    uvicorn closes the connection after the application, but only once everything is written: a
+    peer that never reads would keep it, with all that waits for it, for ever. It leaves a request
+    with too long a line unanswered and open. And it answers every ping of a peer that never reads.
     """
 
     _end: TimerHandle | None = None
+    #: The answer to the newest ping of a peer that is behind (RFC 6455, 5.5.3: one is enough).
+    _pong = b""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        elif pongs := self.conn.data_to_send():
+            self._pong = pongs[-1]
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._pong and not self.transport.is_closing():
+            pong, self._pong = self._pong, b""
+            self.transport.write(pong)
 
     async def run_asgi(self) -> None:
         try:
@@ -70,6 +94,9 @@ class Server(uvicorn.server.Server):
             self.config.timeout_graceful_shutdown = _HTTP_SECONDS
         if self.config.ws_protocol_class is WebSocketsSansIOProtocol:
             self.config.ws_protocol_class = WebSocket
+        # What is larger is not even gathered; the cable says why it refuses what is smaller.
+        most = get_settings().max_message_bytes * _GATHERED
+        self.config.ws_max_size = min(self.config.ws_max_size, most)
         await super().startup(sockets)
         tune_collector()
 
