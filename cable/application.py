@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from cable.channel import Channel
 from cable.conf import get_settings
 from cable.connection import AroundCommand, Authenticate, Connection, Hook, Receive
@@ -37,9 +39,10 @@ class CableApplication:
     welcomed (it may raise `Unauthorized` too), `disconnected(connection)` after the last
     `unsubscribed`. `around_command(connection, command)` is entered around these and around every
     method of a channel, to bind what they run under (the company, a trace); the command is
-    "connect", "subscribe", "message", "resync", "unsubscribe" or "disconnect".
+    "connect", "subscribe", "message", "presence", "resync", "unsubscribe" or "disconnect".
 
-    Raises ImproperlyConfigured for a setting `CABLE` or `CHANNEL_LAYERS` that cannot work.
+    Raises ImproperlyConfigured for a setting `CABLE` or `CHANNEL_LAYERS` that cannot work, and for
+    channels that are none.
     """
 
     def __init__(
@@ -54,6 +57,11 @@ class CableApplication:
         # A mistake in the settings is better told now than to the first client.
         find_layer(get_settings().layer)
         get_store()
+        for name, value in channels.items():
+            if not (isinstance(value, type) and issubclass(value, Channel)):
+                raise ImproperlyConfigured(
+                    f"channels[{name!r}] = {value!r}: must be a subclass of cable.Channel"
+                )
         self._channels = dict(channels)
         self._authenticate = authenticate
         self._around_command = around_command

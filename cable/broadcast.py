@@ -17,7 +17,9 @@ from cable import envelope
 from cable.conf import get_settings
 from cable.conflation import State
 from cable.envelope import Event
+from cable.handshake import check_identity_key
 from cable.hub import forget_hubs, serving_loop
+from cable.keyed_state import check_states
 from cable.protocol import encode_message
 from cable.sender import current_sender, forget_senders
 from cable.stats import stats
@@ -63,11 +65,13 @@ async def abroadcast_state(stream: str, changes: Mapping[str, State]) -> None:
 
 def disconnect_identity(key: str, *, reconnect: bool = True, using: str | None = None) -> None:
     """Close every socket of this identity in all processes, after the transaction commits."""
+    check_identity_key(key)
     _send_after_commit(envelope.disconnect(key, reconnect=reconnect), using)
 
 
 async def adisconnect_identity(key: str, *, reconnect: bool = True) -> None:
     """Close every socket of this identity in all processes now."""
+    check_identity_key(key)
     await current_sender().send(envelope.disconnect(key, reconnect=reconnect))
 
 
@@ -85,11 +89,7 @@ def _message(stream: str, message: object, exclude: str) -> Event:
 
 
 def _state(stream: str, changes: Mapping[str, State]) -> Event:
-    for key, state in changes.items():
-        if not isinstance(key, str) or not isinstance(state, State):
-            raise TypeError(f"changes[{key!r}] = {state!r:.100}: must be a string and a State")
-        if not isinstance(state.version, int):
-            raise TypeError(f"changes[{key!r}]: version {state.version!r:.100} must be an integer")
+    check_states(changes, f"changes of {stream!r:.200}")
     encoded = encode_message(
         [(key, state.version, state.value) for key, state in changes.items()],
         max_bytes=get_settings().max_payload_bytes,
@@ -103,7 +103,11 @@ def _send_after_commit(event: Event, using: str | None) -> None:
     except RuntimeError:
         pass
     else:
-        raise RuntimeError("called on an event loop, which it would block: use the async form")
+        what = event.get("stream", event.get("identity"))
+        raise RuntimeError(
+            f"a send for {what!r} was called on an event loop, which it would block: there, "
+            "`await abroadcast(…)`, `abroadcast_state` or `adisconnect_identity`"
+        )
     # Asked first because `on_commit` opens a database connection to learn of autocommit.
     if transaction.get_connection(using).in_atomic_block:
         transaction.on_commit(partial(_bridge.send, event), using=using)
@@ -133,7 +137,7 @@ class _Bridge:
                 return
             self._pending += 1
             loop = serving_loop() or self._own_loop()
-        future = asyncio.run_coroutine_threadsafe(_send(event), loop)
+        future = self._start(event, loop)
         future.add_done_callback(self._done)
         try:
             # The sender has the same bound; the second more is for a loop that is busy.
@@ -144,6 +148,18 @@ class _Bridge:
         except concurrent.futures.CancelledError:
             logger.warning("a broadcast was lost: the event loop ended")
             stats.broadcasts_lost += 1
+
+    def _start(
+        self, event: Event, loop: asyncio.AbstractEventLoop
+    ) -> concurrent.futures.Future[None]:
+        sending = _send(event)
+        try:
+            return asyncio.run_coroutine_threadsafe(sending, loop)
+        except RuntimeError:  # the server's loop was closed a moment ago
+            sending.close()
+            with self._lock:
+                loop = self._own_loop()
+            return asyncio.run_coroutine_threadsafe(_send(event), loop)
 
     def flush(self) -> None:
         if self._loop is None or not self._loop.is_running():

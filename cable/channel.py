@@ -54,6 +54,11 @@ class Channel:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for name in ("subscribed", "unsubscribed", "resync"):
+            if not inspect.iscoroutinefunction(getattr(cls, name)):
+                raise TypeError(f"{cls.__name__}.{name} must be `async def`")
+        if inspect.iscoroutinefunction(cls.presence_of):
+            raise TypeError(f"{cls.__name__}.presence_of must not be `async def`")
         actions = dict(cls.cable_actions)
         for name, value in vars(cls).items():
             if not getattr(value, "_is_cable_action", False):
@@ -172,5 +177,11 @@ class Channel:
         self._subscription.transmit(encode_message(message, max_bytes=max_bytes))
 
     def reject(self) -> None:
-        """Refuse the subscription. Only in `subscribed`; what it transmitted is dropped."""
+        """Refuse the subscription; what `subscribed` transmitted is dropped.
+
+        Raises:
+            RuntimeError: called later than in `subscribed`: clients know no such thing.
+        """
+        if self._subscription.opened:
+            raise RuntimeError("`reject` is for `subscribed`; later, raise Unauthorized()")
         self._subscription.rejected = True

@@ -47,8 +47,13 @@ class ChannelCalls:
     async def _call(self, method: Method, *, command: str, within: float) -> None:
         try:
             async with self._around_command(self._connection, command):
-                async with asyncio.timeout(within):
-                    await method()
+                try:
+                    async with asyncio.timeout(within) as bound:
+                        await method()
+                except TimeoutError as error:
+                    if not bound.expired():
+                        raise
+                    raise TimeoutError(f"not done within {within:g} s") from error
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():

@@ -1,4 +1,4 @@
-"""One socket's commands, one after the other, in the order in which they came."""
+"""One socket's commands, in the order in which they came."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from cable.conf import CableSettings
 
@@ -14,75 +15,134 @@ logger = logging.getLogger(__name__)
 Job = Callable[[], Awaitable[None]]
 
 
-class CommandQueue:
-    """Jobs counted in number and bytes, run by one task."""
+class _Waiting(NamedTuple):
+    #: Jobs of one key run one after the other. One without a key, with no other at all.
+    key: str | None
+    job: Job
+    size: int
 
-    def __init__(self, settings: CableSettings) -> None:
+
+class CommandQueue:
+    """Jobs counted in number and bytes, one at a time.
+
+    A job that takes long is set aside: it runs on, and those of other keys no longer wait for it.
+    """
+
+    def __init__(self, settings: CableSettings, *, on_error: Callable[[], None]) -> None:
+        """`on_error` is called when a job raised, which none should."""
         self._settings = settings
-        self._jobs: deque[tuple[Job, int]] = deque()
+        self._on_error = on_error
+        self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
-        self._running = False
+        self._running: set[asyncio.Task[None]] = set()
+        #: Key → its job, which takes long.
+        self._aside: dict[str, asyncio.Task[None]] = {}
         self._worker: asyncio.Task[None] | None = None
+        self._last: Job | None = None
         #: Set when the socket is gone: what waits still runs, nothing is answered any more.
         self.ended = False
 
     @property
     def is_idle(self) -> bool:
-        return not self._jobs and not self._running
+        return not self.pending
 
     @property
     def pending(self) -> int:
         """How many jobs wait or run."""
-        return len(self._jobs) + self._running
+        return len(self._waiting) + len(self._running)
 
     def start(self, *, last: Job) -> None:
         """Begin to run; `last` when all is done after `finish`."""
-        self._worker = asyncio.create_task(self._work(last), name="cable-commands")
+        self._last = last
+        self._worker = asyncio.create_task(self._work(), name="cable-commands")
 
     def is_full(self, size: int) -> bool:
         """Whether no further command of `size` bytes may wait."""
         settings = self._settings
         return (
-            len(self._jobs) >= settings.max_pending_commands
+            len(self._waiting) >= settings.max_pending_commands
             or self._bytes + size > settings.max_pending_command_bytes
         )
 
-    def put(self, job: Job, size: int = 0) -> None:
-        self._jobs.append((job, size))
+    def put(self, job: Job, size: int = 0, *, key: str | None = None) -> None:
+        self._waiting.append(_Waiting(key, job, size))
         self._bytes += size
         self._wake.set()
 
     def discard(self) -> None:
-        """Forget the commands that wait. The running one ends by itself."""
-        self._jobs.clear()
+        """Forget the commands that wait. Those that run end by themselves."""
+        self._waiting.clear()
         self._bytes = 0
 
     async def finish(self) -> bool:
-        """After the socket closed: run what waits, then `last`. False if it took too long."""
+        """After the socket closed: run what waits, then `last`. False if either took too long."""
         self.ended = True
         self._wake.set()
-        if self._worker is None:
+        if self._worker is None or self._last is None:
             return True
-        await asyncio.wait([self._worker], timeout=self._settings.teardown_timeout)
-        if self._worker.done():
-            return True
-        self._worker.cancel()
-        await asyncio.wait([self._worker])
-        return False
+        in_time = await _done({self._worker}, within=self._settings.leftover_timeout)
+        # `last` has time of its own: a client must not be able to keep it from running.
+        self.discard()
+        await _done(set(self._running), within=0)
+        last = asyncio.ensure_future(self._last())
+        in_time = await _done({last}, within=self._settings.teardown_timeout) and in_time
+        if not last.cancelled():
+            last.result()
+        return in_time
 
-    async def _work(self, last: Job) -> None:
+    async def _work(self) -> None:
         while True:
-            while self._jobs:
-                job, size = self._jobs.popleft()
-                self._bytes -= size
-                self._running = True
-                try:
-                    await job()
-                finally:
-                    self._running = False
-            if self.ended:
-                break
+            while (waiting := self._next()) is not None:
+                await self._run(waiting)
+            if self.ended and not self.pending:
+                return
             self._wake.clear()
             await self._wake.wait()
-        await last()
+
+    def _next(self) -> _Waiting | None:
+        """The first that waits for none of those that run."""
+        if len(self._aside) >= self._settings.max_commands_at_once:
+            return None
+        for index, waiting in enumerate(self._waiting):
+            if waiting.key is None and self._aside:
+                return None
+            if waiting.key not in self._aside:
+                del self._waiting[index]
+                self._bytes -= waiting.size
+                return waiting
+        return None
+
+    async def _run(self, waiting: _Waiting) -> None:
+        task = asyncio.create_task(self._guarded(waiting.job), name="cable-command")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        patience = None if waiting.key is None else self._settings.command_patience
+        await asyncio.wait({task}, timeout=patience)
+        if not task.done() and waiting.key is not None:
+            key = waiting.key
+            self._aside[key] = task
+            task.add_done_callback(lambda _: self._return(key))
+
+    def _return(self, key: str) -> None:
+        del self._aside[key]
+        self._wake.set()
+
+    async def _guarded(self, job: Job) -> None:
+        try:
+            await job()
+        except Exception:  # a defect of ours, which must not leave the socket deaf
+            logger.exception("a command failed; its socket is closed")
+            self._on_error()
+
+
+async def _done(tasks: set[asyncio.Task[None]], *, within: float) -> bool:
+    """Whether they are done in time; those that are not are cancelled."""
+    if not tasks:
+        return True
+    _, late = await asyncio.wait(tasks, timeout=within)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)
+    return not late

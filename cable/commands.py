@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,11 @@ class CommandRunner:
         self._connection = connection
         self._channels = channels
         self._queue = queue
-        # Identifiers whose `subscribe` waits or runs. Clients repeat an unanswered subscribe.
-        self._subscribing: set[str] = set()
+        # Identifiers whose `subscribe` waits or runs, each with what names the newest. Clients
+        # repeat an unanswered subscribe.
+        self._subscribing: dict[str, object] = {}
+        # Identifiers whose `unsubscribe` waits or runs, behind which no `subscribe` waits.
+        self._leaving: set[str] = set()
         # Commands that take an identifier, and those of them that only extended clients have.
         self._jobs: dict[str, Callable[[str, Command], Job]] = {
             "subscribe": self._subscribe,
@@ -42,6 +45,10 @@ class CommandRunner:
                 "leave": lambda identifier, c: partial(channels.leave, identifier),
                 "presence": lambda identifier, c: partial(channels.present, identifier, c.data),
             }
+
+    def leaving(self) -> Set[str]:
+        """Identifiers that the client has left, which may be open still."""
+        return self._leaving
 
     def unanswered(self) -> list[str]:
         """Identifiers whose `subscribe` was read and is not answered yet."""
@@ -66,13 +73,29 @@ class CommandRunner:
         if self._queue.is_full(size):
             return False
         stats.commands[name] += 1
-        if name == "subscribe" and command.identifier in self._subscribing:
+        if name == "subscribe" and self._is_answered(command.identifier):
             return True
-        self._queue.put(make_job(command.identifier, command), size)
+        self._queue.put(make_job(command.identifier, command), size, key=command.identifier)
         return True
 
+    def refuse(self, command: Command) -> None:
+        """Of a command that is not taken, because the socket is closed for it."""
+        if command.command == "subscribe" and command.identifier is not None:
+            self._subscribing[command.identifier] = object()
+
+    def _is_answered(self, identifier: str) -> bool:
+        """Whether a further `subscribe` is no news: it is open, or will be answered."""
+        return identifier in self._subscribing or (
+            self._channels.is_open(identifier) and identifier not in self._leaving
+        )
+
     def _subscribe(self, identifier: str, command: Command) -> Job:
-        self._subscribing.add(identifier)
+        name = self._subscribing[identifier] = object()
+        self._leaving.discard(identifier)
+
+        def on_answer() -> None:
+            if self._subscribing.get(identifier) is name:  # else it left and asked again
+                del self._subscribing[identifier]
 
         async def job() -> None:
             try:
@@ -83,13 +106,19 @@ class CommandRunner:
                         identifier,
                         history=command.history,
                         presence=command.presence,
-                        on_answer=partial(self._subscribing.discard, identifier),
+                        on_answer=on_answer,
                     )
             finally:
-                self._subscribing.discard(identifier)
+                on_answer()
 
         return job
 
     def _unsubscribe(self, identifier: str, command: Command) -> Job:
-        self._subscribing.discard(identifier)
-        return partial(self._channels.unsubscribe, identifier)
+        self._subscribing.pop(identifier, None)
+        self._leaving.add(identifier)
+
+        async def job() -> None:
+            await self._channels.unsubscribe(identifier)
+            self._leaving.discard(identifier)
+
+        return job

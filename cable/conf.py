@@ -113,6 +113,9 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_sockets_per_identity: Count = 50
     #: Sockets of one identity group (a company) in one process, so that none fills it alone.
     max_sockets_per_group: Count = 5000
+    #: Users whose sockets were told to close, remembered for those whose check of who they are
+    #: was under way; the oldest is forgotten.
+    max_remembered_disconnects: Count = 10_000
     #: One message to clients, encoded. Daphne drops a frame of more than 1 MiB without a word;
     #: this leaves room for the largest identifier (which came in a command).
     max_payload_bytes: Count = 960 * 1024
@@ -121,16 +124,31 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     #: Clients are stale after 6 s without a frame (2 x 3 s), so do not raise it alone.
     ping_interval: Seconds = 3.0
-    #: Clients give up waiting for `welcome` after 6 s without a frame.
+    #: An extended client that says nothing for so long after a ping, not even a pong, is told
+    #: `no_pong`. 0, as in AnyCable: clients answer pings only with their option `pongs`. It is
+    #: looked at with each ping.
+    pong_timeout: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    #: Clients give up waiting for `welcome` after 6 s, so this and the next stay below together.
     authenticate_timeout: Seconds = 4.0
+    #: The application's `connected`.
+    connected_timeout: Seconds = 1.5
     #: Clients expect the answer to a subscribe within 5 s.
     subscribe_timeout: Seconds = 4.0
     #: Actions, `unsubscribed` and `resync`; while one runs, the socket's next command waits.
     command_timeout: Seconds = 10.0
+    #: A command that takes longer no longer holds up those of the socket's other subscriptions:
+    #: clients await the answer to each subscribe for 5 s, and all their subscribes at once.
+    command_patience: Seconds = 0.25
+    #: So many of one socket's commands may run at the same time then.
+    max_commands_at_once: Count = 8
+    #: A replay of history to one subscription, at the pace of its reader; then it is `too_slow`.
+    replay_timeout: Seconds = 60.0
     #: From the disconnect frame to giving up on a peer that does not answer the close.
     close_timeout: Seconds = 5.0
-    #: All of a closed socket's `unsubscribed` together; Daphne kills the application at 10 s.
-    teardown_timeout: Seconds = 8.0
+    #: What a socket had asked for before it closed runs on for so long; the rest is dropped.
+    leftover_timeout: Seconds = 3.0
+    #: Then all of its `unsubscribed` together; Daphne kills the application at 10 s.
+    teardown_timeout: Seconds = 6.0
     #: A process that was asked to end serves on for so long, while `is_draining()` tells balancers
     #: to send it nobody. Production sets what its balancer takes to notice.
     drain_notice: Annotated[float, msgspec.Meta(ge=0)] = 0.0

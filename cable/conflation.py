@@ -79,6 +79,8 @@ class ConflatedStream:
         self._loads = SharedLoad(name, self._read)
         # Who asked for another view, and until when that was its frame.
         self._served_until: dict[Viewer, float] = {}
+        # And who asked again meanwhile, for what.
+        self._wanted: dict[Viewer, Filter | None] = {}
         self._timer: Timer | None = None
         self._next_flush = 0.0
         self._log_refused_at = 0.0
@@ -110,23 +112,27 @@ class ConflatedStream:
         if viewer in self._audience:
             self._audience.remove(viewer)
             self._served_until.pop(viewer, None)
+            self._wanted.pop(viewer, None)
 
     def show_only(self, viewer: Viewer, only: Filter | None) -> None:
         """Change a viewer's filter, and send it a snapshot of its new view.
 
         That is at once if its socket is free, even between two flushes; the viewer then sits out
-        the next one, so that its rate stays what it is. Further calls wait for that.
+        the next one, so that its rate stays what it is. Further calls wait for that, and of
+        these the last counts: a view costs a look at every key.
 
-        Raises what `only` raises for a value; nothing is changed then. A viewer that is not
-        there is ignored.
+        Raises what `only` raises for a value, if it is at once; nothing is changed then. A viewer
+        that is not there is ignored.
         """
         if viewer not in self._audience:
             return
         now = self._scheduler.time()
-        at_once = not viewer.is_behind() and now >= self._served_until.get(viewer, 0.0)
-        self._audience.change_view(viewer, only, at_once=at_once)
-        if at_once:
+        if not viewer.is_behind() and now >= self._served_until.get(viewer, 0.0):
+            self._audience.change_view(viewer, only, at_once=True)
+            self._wanted.pop(viewer, None)
             self._served_until[viewer] = max(self._next_flush, now) + self._interval
+        else:
+            self._wanted[viewer] = only
         self._look_again_if_late()
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -175,7 +181,10 @@ class ConflatedStream:
                 raise TimeoutError(
                     f"the state of stream {self.name} was not loaded within {self._load_timeout} s"
                 ) from error
-            refused = self._state.merge(loaded)
+            try:
+                refused = self._state.merge(loaded)
+            except TypeError as error:
+                raise TypeError(f"stream {self.name}: {error}") from error
         except Exception:
             # Whoever takes old state for new is worse off than who starts anew.
             for viewer in self._audience:
@@ -196,7 +205,7 @@ class ConflatedStream:
             self._timer = self._scheduler.call_at(self._next_flush, self._flush)
 
     def _look_again_if_late(self) -> None:
-        if self._timer is None and self._audience.is_late:
+        if self._timer is None and (self._audience.is_late or self._wanted):
             now = self._scheduler.time()
             when = self._next_flush if self._next_flush > now else now + self._interval
             self._timer = self._scheduler.call_at(when, self._flush)
@@ -209,10 +218,22 @@ class ConflatedStream:
         self._served_until = {
             viewer: until for viewer, until in self._served_until.items() if until > now
         }
+        self._change_views()
         if self._audience.flush(but=self._served_until.keys()):
             # A look at those who are still behind does not make the others wait.
             self._next_flush = now + self._interval
         self._look_again_if_late()
+
+    def _change_views(self) -> None:
+        """Of those whose turn it is now."""
+        for viewer, only in list(self._wanted.items()):
+            if viewer in self._served_until or viewer.is_behind():
+                continue
+            del self._wanted[viewer]
+            try:
+                self._audience.change_view(viewer, only, at_once=False)
+            except Exception:  # the application's own; the viewer keeps what it had
+                logger.exception("stream %s: filter %r fails", self.name, only)
 
     def _report(self, refused: Sequence[Refused]) -> None:
         self._stats.refused += len(refused)

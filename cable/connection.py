@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from cable import protocol
@@ -13,14 +14,14 @@ from cable.close_codes import INTERNAL_ERROR, NORMAL_CLOSURE
 from cable.command_queue import CommandQueue
 from cable.commands import CommandRunner
 from cable.errors import Unauthorized
-from cable.handshake import Identity, Scope, find_session_id, find_token
+from cable.handshake import Identity, Scope, find_pings, find_session_id, find_token
 from cable.open_channels import OpenChannels
 from cable.outbox import Outbox, Send
 from cable.protocol import Frame
 from cable.reader import Reader
 from cable.sessions import SessionRecord, new_sid
 from cable.stats import stats
-from cable.subscription import Subscription
+from cable.subscription import Held, Subscription
 
 if TYPE_CHECKING:
     from cable.channel import Channel
@@ -33,6 +34,19 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Authenticate = Callable[[Scope, str | None], Awaitable[Identity]]
 AroundCommand = Callable[["Connection", str], AbstractAsyncContextManager[Any]]
 Hook = Callable[["Connection"], Awaitable[None]]
+
+
+async def _identify(authenticate: Authenticate, scope: Scope) -> Identity:
+    answer: object = authenticate(scope, find_token(scope))
+    if not isawaitable(answer):
+        raise TypeError("`authenticate` must be `async def`")
+    identity: object = await answer
+    if not isinstance(identity, Identity):
+        raise TypeError(
+            f"`authenticate` returned {identity!r:.100}; it must return an Identity or raise "
+            "Unauthorized()"
+        )
+    return identity
 
 
 class Connection:
@@ -63,20 +77,22 @@ class Connection:
         self.sid = new_sid()
         #: Whether the client speaks AnyCable's extended protocol.
         self.extended = extended
+        self.pings = find_pings(scope, interval=settings.ping_interval)
         self._receive = receive
         self._hub = hub
         self._settings = settings
         self._outbox = Outbox(
             send, max_bytes=settings.max_pending_bytes, on_overflow=self.on_overflow
         )
-        self._queue = CommandQueue(settings)
+        self._held = Held(max_bytes=settings.max_pending_bytes, on_overflow=self.on_overflow)
+        self._queue = CommandQueue(settings, on_error=self._fail)
         self._channels = OpenChannels(
             self,
             hub=hub,
             settings=settings,
             classes=channels,
             around_command=around_command,
-            put=self._queue.put,
+            put=lambda job, identifier: self._queue.put(job, key=identifier),
         )
         self._commands = CommandRunner(self, self._channels, self._queue)
         self._reader = Reader(self, self._commands, settings)
@@ -84,8 +100,13 @@ class Connection:
         self._connected, self._disconnected = connected, disconnected
         self._task: asyncio.Task[Any] | None = None
         self._timers: list[asyncio.TimerHandle] = []
+        #: By the loop's clock: a command to the user's sockets that came later was not heard by
+        #: the check of who this is.
+        self.opened_at = asyncio.get_running_loop().time()
         self._abandoned = False
         self._reason = ""
+        #: When the first of the pings was sent that nothing came after; 0 is none.
+        self._pinged_at = 0.0
         self.closing = False
         #: The peer is not there any more, or nobody waits for it.
         self.gone = False
@@ -131,8 +152,16 @@ class Connection:
 
     def ping(self, frame: Frame) -> None:
         """Queue a ping, unless other frames wait: any frame is a sign of life."""
-        if not self._outbox.pending_bytes:
-            self._outbox.push(frame)
+        if self._outbox.pending_bytes:
+            return
+        if self.extended and self._settings.pong_timeout:
+            now = asyncio.get_running_loop().time()
+            if self._pinged_at <= self._reader.heard_at:
+                self._pinged_at = now
+            elif now - self._pinged_at >= self._settings.pong_timeout:
+                self.disconnect("no_pong", reconnect=True)
+                return
+        self._outbox.push(frame)
 
     async def has_room(self) -> bool:
         """Wait until the socket has taken most of what waits; False when it is closing.
@@ -160,7 +189,7 @@ class Connection:
         return self._queue.is_idle and quiet_for >= seconds
 
     def session_record(self) -> SessionRecord:
-        return self._channels.session_record()
+        return self._channels.session_record(but=self._commands.leaving())
 
     def make_subscription(self, identifier: str, *, resync: Callable[[], None]) -> Subscription:
         return Subscription(
@@ -170,8 +199,7 @@ class Connection:
             push=self.push,
             pending_bytes=self.pending_bytes,
             resync=resync,
-            on_overflow=self.on_overflow,
-            max_held_bytes=self._settings.max_pending_bytes,
+            held=self._held,
         )
 
     # The socket's life.
@@ -182,7 +210,10 @@ class Connection:
         stats.sockets_opened += 1
         writer = asyncio.create_task(self._outbox.run(), name="cable-writer")
         try:
+            await self._hub.listen()
             if await self._authenticate(authenticate) and await self._enter():
+                # The restored channels are opened by the queue, so that it closes them again.
+                self._queue.put(self._welcome)
                 self._queue.start(last=self._leave)
             await self._read()
             if not self.closing:
@@ -199,24 +230,23 @@ class Connection:
             self.gone = True
             self._hub.sessions.cut(self)
             if not await self._queue.finish():
-                limit = self._settings.teardown_timeout
-                logger.error("%r: its last callbacks took more than %s s; cancelled", self, limit)
+                logger.error("%r: its last commands or callbacks took too long; cancelled", self)
             self._channels.abandon()
             stats.sockets_closed[self._reason] += 1
             self._hub.detach(self)
             await self._finish_writing(writer)
 
     async def _enter(self) -> bool:
-        """Become known to the hub, take up an earlier session, say welcome.
+        """Become known to the hub.
 
         True when `connected` went through, so that `disconnected` must follow.
         """
-        await self._hub.attach(self)
+        self._hub.attach(self)
         if self.closing:
             return False
         try:
             async with self._around_command(self, "connect"):
-                async with asyncio.timeout(self._settings.command_timeout):
+                async with asyncio.timeout(self._settings.connected_timeout):
                     await self._connected(self)
         except Unauthorized as error:
             stats.authentication_failures["refused"] += 1
@@ -225,14 +255,18 @@ class Connection:
         except Exception:
             stats.authentication_failures["error"] += 1
             logger.exception("%r: `connected` failed; the socket is closed", self)
-            self._close([], code=INTERNAL_ERROR)
+            self._fail()
             return False
+        return True
+
+    async def _welcome(self) -> None:
+        """The first job of the queue: take up an earlier session, say welcome, then ping."""
         restored = None if self.closing else await self._restore()
         if self.extended:
             self.push(protocol.welcome(sid=self.sid, restored=restored))
         else:
             self.push(protocol.welcome())
-        return True
+        self._hub.start_pings(self)
 
     async def _restore(self) -> list[str] | None:
         """Take up the session that an extended client asks for; None when there is none."""
@@ -259,7 +293,7 @@ class Connection:
     async def _authenticate(self, authenticate: Authenticate) -> bool:
         try:
             async with asyncio.timeout(self._settings.authenticate_timeout):
-                identity = await authenticate(self.scope, find_token(self.scope))
+                identity = await _identify(authenticate, self.scope)
             self.identity = identity
             self._watch_expiry(identity)
         except Unauthorized as error:
@@ -271,7 +305,7 @@ class Connection:
             # No frame, as AnyCable does: clients reconnect after a close without a reason.
             stats.authentication_failures["error"] += 1
             logger.exception("authenticate failed; the socket is closed")
-            self._close([], code=INTERNAL_ERROR)
+            self._fail()
             return False
         return True
 
@@ -280,7 +314,7 @@ class Connection:
             return
         loop = asyncio.get_running_loop()
         left = identity.expires_at - self._hub.now()
-        if left <= 0:
+        if not left > 0:  # which is so for a number that is none, too
             raise Unauthorized("token_expired")
         self._timers.append(loop.call_later(left, self._on_expiry))
 
@@ -309,6 +343,10 @@ class Connection:
         self._outbox.close(last, code=code, drop_pending=drop_pending)
         loop = asyncio.get_running_loop()
         self._timers.append(loop.call_later(self._settings.close_timeout, self._abandon))
+
+    def _fail(self) -> None:
+        """Close without a word: clients reconnect."""
+        self._close([], code=INTERNAL_ERROR)
 
     def _abandon(self) -> None:
         """The peer neither reads nor closes: stop waiting for it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from cable.protocol import BASE_SUBPROTOCOL, EXTENDED_SUBPROTOCOL
 
@@ -16,6 +16,17 @@ JID_HEADER = "x-jid"
 JID_SUBPROTOCOL = "anycable-token."
 SID_PARAMETER = "sid"
 RESTORE_HEADER = "x-anycable-restore-sid"
+
+
+#: The longest that a client may ask for, seconds; half a minute is what proxies cut.
+MAX_PING_INTERVAL = 60
+
+
+class Pings(NamedTuple):
+    """How often a client is pinged, seconds, and the unit of the time stamp: s, ms or ns."""
+
+    interval: float
+    precision: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +42,17 @@ class Identity:
     key: str
     group: str | None = None
     expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        check_identity_key(self.key)
+
+
+def check_identity_key(key: object) -> None:
+    """Raises TypeError unless it is text, and ValueError if it is empty."""
+    if not isinstance(key, str):
+        raise TypeError(f"an identity's key must be text, such as 'acme:7', not {key!r:.100}")
+    if not key:
+        raise ValueError("an identity's key must not be empty: it names the user")
 
 
 def header(scope: Scope, name: str) -> str | None:
@@ -67,6 +89,18 @@ def find_session_id(scope: Scope) -> str | None:
     return header(scope, RESTORE_HEADER) or query_parameter(scope, SID_PARAMETER)
 
 
+def find_pings(scope: Scope, *, interval: float) -> Pings:
+    """`?pi=` (whole seconds) and `?ptp=` (s, ms, ns), as AnyCable has them; else `interval` and s.
+
+    A value that is not possible is as none.
+    """
+    wanted, precision = query_parameter(scope, "pi"), query_parameter(scope, "ptp")
+    if wanted and wanted.isascii() and wanted.isdigit():
+        seconds = int(wanted[:4])
+        interval = float(seconds) if 1 <= seconds <= MAX_PING_INTERVAL else interval
+    return Pings(interval, precision if precision in ("ms", "ns") else "s")
+
+
 def select_subprotocol(scope: Scope) -> str | None:
     """The protocol to answer with: the first of ours that the client offers, never the token.
 
@@ -83,12 +117,12 @@ def is_same_origin(scope: Scope) -> bool:
     """Whether a page of this very host opened the socket, by Origin and Host.
 
     A browser always sends Origin with a WebSocket, so a missing one is not a browser: a session
-    cookie must not be trusted then.
+    cookie must not be trusted then. Nor may a page that was loaded without encryption speak over
+    an encrypted socket. The other way round is usual, where a proxy decrypts.
     """
     origin, host = header(scope, "origin"), header(scope, "host")
     if not origin or not host:
         return False
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:
-        return False  # brackets that are no address
+    allowed = ("https",) if scope.get("scheme") == "wss" else ("https", "http")
+    scheme, separator, authority = origin.lower().partition("://")
+    return bool(separator) and scheme in allowed and authority == host.lower()

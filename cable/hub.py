@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 from cable import envelope
@@ -24,10 +24,11 @@ from cable.stats import stats
 from cable.store import Store, get_store
 from cable.streams import CONTROL_GROUP
 from cable.switchboard import Switchboard
-from cable.ticker import Ticker
+from cable.ticker import Tickers
 
 if TYPE_CHECKING:
     from cable.connection import Connection
+    from cable.handshake import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,13 @@ def forget_hubs() -> None:
     _hubs.clear()
 
 
+class _Command(NamedTuple):
+    """All sockets of a user were to close, at a time of the loop's clock."""
+
+    at: float
+    reconnect: bool
+
+
 class Hub:
     """What all sockets of a process share.
 
@@ -68,13 +76,14 @@ class Hub:
         self._settings = settings
         self._by_identity: defaultdict[str, set[Connection]] = defaultdict(set)
         self._by_group: defaultdict[str, int] = defaultdict(int)
+        self._disconnected: dict[str, _Command] = {}
         self._memberships = Memberships(
             layer, settings, on_message=self._on_message, on_interrupted=self._on_interrupted
         )
         self.streams = Switchboard(self._memberships, store, settings)
         self.sessions = SessionKeeper(store, settings)
         self.presence = PresenceKeeper(store, settings, publish=current_sender().send)
-        self._ticker = Ticker(settings.ping_interval)
+        self._tickers = Tickers()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -111,56 +120,72 @@ class Hub:
         """The UNIX time."""
         return time.time()
 
-    async def attach(self, connection: Connection) -> None:
-        """Serve an authenticated socket: pings, and commands to its user.
-
-        On return this process hears those commands, unless the layer is down; and the socket is
-        closing if it may not be served here.
-        """
-        identity = connection.identity
-        self.connections.add(connection)
-        self._empty.clear()
-        self._by_identity[identity.key].add(connection)
-        if identity.group is not None:
-            self._by_group[identity.group] += 1
+    async def listen(self) -> None:
+        """Hear commands to users' sockets from here on, unless the layer is down."""
         if self.draining:
-            connection.disconnect("server_restart", reconnect=True)
-            return
-        if excess := self._excess(connection):
-            logger.warning("%r refused: %s", connection, excess)
-            connection.disconnect("too_many_sockets", reconnect=True)
             return
         self._memberships.start()
         self.streams.start()
         try:
             await self._memberships.join(CONTROL_GROUP)
         except StreamUnavailable as error:
-            logger.warning("%r is served without the channel layer: %s", connection, error)
-        self._ticker.add(connection)
+            logger.warning("sockets are served without the channel layer: %s", error)
 
-    def _excess(self, connection: Connection) -> str | None:
-        settings, identity = self._settings, connection.identity
-        if len(self._by_identity[identity.key]) > settings.max_sockets_per_identity:
+    def attach(self, connection: Connection) -> None:
+        """Serve an authenticated socket; on return it is closing if it may not be served here."""
+        identity = connection.identity
+        # One that is refused counts for nobody, however long it takes to leave.
+        excess = self._excess(identity)
+        self.connections.add(connection)
+        self._empty.clear()
+        if self.draining:
+            connection.disconnect("server_restart", reconnect=True)
+            return
+        if excess:
+            logger.warning("%r refused: %s", connection, excess)
+            connection.disconnect("too_many_sockets", reconnect=True)
+            return
+        self._by_identity[identity.key].add(connection)
+        if identity.group is not None:
+            self._by_group[identity.group] += 1
+        command = self._disconnected.get(identity.key)
+        if command is not None and command.at >= connection.opened_at:
+            connection.disconnect("remote", reconnect=command.reconnect)
+
+    def start_pings(self, connection: Connection) -> None:
+        """After the welcome, which is a socket's first frame."""
+        if connection in self.connections:
+            self._tickers.add(connection, connection.pings)
+
+    def _excess(self, identity: Identity) -> str | None:
+        settings, group = self._settings, identity.group
+        if len(self._by_identity.get(identity.key, ())) >= settings.max_sockets_per_identity:
             return f"{identity.key} has {settings.max_sockets_per_identity} sockets already"
-        if identity.group and self._by_group[identity.group] > settings.max_sockets_per_group:
-            return f"{identity.group} has {settings.max_sockets_per_group} sockets already"
+        if group and self._by_group.get(group, 0) >= settings.max_sockets_per_group:
+            return f"{group} has {settings.max_sockets_per_group} sockets already"
         return None
 
     def detach(self, connection: Connection) -> None:
-        self._ticker.remove(connection)
+        self._tickers.remove(connection)
         self.sessions.remove(connection)
         if connection in self.connections:
             self.connections.discard(connection)
-            identity = connection.identity
-            self._by_identity[identity.key].discard(connection)
-            if not self._by_identity[identity.key]:
-                del self._by_identity[identity.key]
-            if identity.group is not None:
-                self._by_group[identity.group] -= 1
-                if not self._by_group[identity.group]:
-                    del self._by_group[identity.group]
+            self._discount(connection)
         if not self.connections:
             self._empty.set()
+
+    def _discount(self, connection: Connection) -> None:
+        identity = connection.identity
+        served = self._by_identity.get(identity.key)
+        if served is None or connection not in served:
+            return  # it was refused
+        served.discard(connection)
+        if not served:
+            del self._by_identity[identity.key]
+        if identity.group is not None:
+            self._by_group[identity.group] -= 1
+            if not self._by_group[identity.group]:
+                del self._by_group[identity.group]
 
     async def drain(self) -> None:
         """Ask every socket to reconnect elsewhere, spread over `drain_window`.
@@ -183,7 +208,7 @@ class Hub:
 
     async def close(self) -> None:
         """Stop the hub's tasks and forget it."""
-        await self._ticker.close()
+        await self._tickers.close()
         await self.sessions.close()
         await self.presence.close()
         await self.streams.close()
@@ -192,12 +217,25 @@ class Hub:
 
     def _on_message(self, event: Event) -> None:
         if event["type"] == envelope.DISCONNECT:
-            for connection in list(self._by_identity.get(event["identity"], ())):
-                connection.disconnect("remote", reconnect=event["reconnect"])
+            self._disconnect(event["identity"], reconnect=event["reconnect"])
         elif "stream" in event:
             self.streams.receive(event)
         else:
             logger.warning("the cable does not know messages of type %.100r", event["type"])
+
+    def _disconnect(self, key: str, *, reconnect: bool) -> None:
+        now = asyncio.get_running_loop().time()
+        # For those whose check of who they are may have been before it.
+        self._disconnected.pop(key, None)
+        self._disconnected[key] = _Command(now, reconnect)
+        oldest = now - self._settings.authenticate_timeout - self._settings.layer_timeout
+        while (first := next(iter(self._disconnected))) != key and (
+            self._disconnected[first].at < oldest
+            or len(self._disconnected) > self._settings.max_remembered_disconnects
+        ):
+            del self._disconnected[first]
+        for connection in list(self._by_identity.get(key, ())):
+            connection.disconnect("remote", reconnect=reconnect)
 
     def _on_interrupted(self) -> None:
         stats.layer_interruptions += 1

@@ -32,6 +32,21 @@ class State(NamedTuple):
     value: Any
 
 
+def check_states(states: object, what: str) -> None:
+    """Whether they are keys with their `State`; `what` names them.
+
+    Raises:
+        TypeError: they are not.
+    """
+    if not isinstance(states, Mapping):
+        raise TypeError(f"{what}: must be a mapping of keys to State, not {states!r:.100}")
+    for key, state in states.items():
+        if not isinstance(key, str) or not isinstance(state, State):
+            raise TypeError(f"{what}: [{key!r}] = {state!r:.100} must be text and a State")
+        if not isinstance(state.version, int):
+            raise TypeError(f"{what}: [{key!r}] has version {state.version!r:.100}, no integer")
+
+
 class Refused(ValueError):
     """A value is not kept, because a bound would be passed."""
 
@@ -124,16 +139,12 @@ class KeyedState:
         Returns what was refused.
 
         Raises:
-            TypeError: a key is no string, a version no integer, or a value has no JSON form.
-                Nothing is changed.
+            TypeError: other than keys with their `State`, or a value has no JSON form. Nothing
+                is changed.
         """
+        check_states(loaded, "what `load` returned")
         changes = []
         for key, (version, value) in loaded.items():
-            if not isinstance(key, str) or not isinstance(version, int):
-                raise TypeError(
-                    f"key {key!r} with version {version!r}: a key must be a string and its "
-                    "version an integer"
-                )
             if self._is_newer(key, version):
                 text = None if value is None else _encoder.encode(value).decode()
                 changes.append(Change(key, version, text))

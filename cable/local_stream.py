@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from cable import protocol
 from cable.conf import CableSettings
 from cable.envelope import Event
-from cable.protocol import Frame
 from cable.sequence import Sequence
 from cable.stats import stats
 from cable.store.interface import Entry, Head, HistoryOptions, Store, StoreError
@@ -21,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 #: Between attempts to read a store that fails, seconds.
 _RETRY = 1.0
+#: A copy of the history is used for this part of the time for which messages are kept: it spares
+#: the store a read for each client of many that come back together.
+_REMEMBERED_PART = 1 / 10
 #: The epoch changes while a log is read only if the store is being lost again and again.
 _READS = 5
 
@@ -54,11 +56,15 @@ class LocalStream:
         self._outgoing: deque[Entry] = deque()
         self._lock = asyncio.Lock()
         self._repairing: asyncio.Task[None] | None = None
-        self._asked_at = 0.0
+        self._remembered_at = 0.0
 
     @property
     def is_idle(self) -> bool:
         return not self._listeners and not self.users
+
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
 
     @property
     def timeline(self) -> Timeline:
@@ -151,10 +157,11 @@ class LocalStream:
             return None
         if timeline.has_nothing_since(since):
             return []
-        self._asked_at = asyncio.get_running_loop().time()
+        self._forget_old(timeline, self.history)
         if not timeline.remembers:
             async with self._lock:
                 if not timeline.remembers:
+                    self._remembered_at = asyncio.get_running_loop().time()
                     timeline.start_remembering()
                     try:
                         timeline.remember(await self._store.read(self.name, timeline.options))
@@ -163,23 +170,16 @@ class LocalStream:
         missed = timeline.after(since, up_to=up_to) if timeline.remembers else None
         return None if missed is None else list(missed)
 
-    def frames(self, subscription: Subscription, entries: Iterable[Entry]) -> list[Frame]:
-        """Entries of the history as frames of one extended subscription."""
-        epoch = self.timeline.epoch
-        return [
-            protocol.message(
-                subscription.prefix,
-                entry.message,
-                protocol.stream_position(self.name, epoch, entry.offset),
-                (self.name, entry.offset),
-            )
-            for entry in entries
-        ]
+    def forget_old(self) -> None:
+        """Drop a copy of the history that has been here for long."""
+        if self._timeline:
+            self._forget_old(self._timeline, self.history)
 
-    def forget_unasked(self, now: float) -> None:
-        """Drop the copy of the history when nobody wanted it for as long as it is kept."""
-        if self._timeline and self.history and now - self._asked_at > self.history.seconds:
-            self._timeline.forget()
+    def _forget_old(self, timeline: Timeline, history: HistoryOptions | None) -> None:
+        # The store knows what is too old. What is answered from here is older by no more.
+        age = asyncio.get_running_loop().time() - self._remembered_at
+        if history is not None and age > history.seconds * _REMEMBERED_PART:
+            timeline.forget()
 
     # Repair.
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 
 from cable import envelope
+from cable.background import keep_running
 from cable.conf import CableSettings
 from cable.envelope import Event
 from cable.errors import StreamUnavailable
@@ -86,8 +87,8 @@ class Memberships:
         if not self._tasks:
             self.heard_at = time.monotonic()
             self._tasks = [
-                asyncio.create_task(self._receive(), name="cable-receive"),
-                asyncio.create_task(self._keep(), name="cable-keep"),
+                keep_running(self._receive, "cable-receive"),
+                keep_running(self._keep, "cable-keep"),
             ]
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ REASONS = (
     *get_args(UnauthorizedReason),
     "error",
     "invalid_request",
+    "no_pong",
     "remote",
     "server_restart",
     "stream_interrupted",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cable.channel import Channel
-from cable.protocol import Frame
+from cable.history import Missed
 from cable.subscription import Subscription
 
 
@@ -26,16 +26,16 @@ class OpenChannel:
     waiting: asyncio.TimerHandle | None = None
 
 
-def joined_after(frames: list[Frame] | None, entry: OpenChannel) -> dict[str, tuple[str, int]]:
+def joined_after(missed: list[Missed] | None, entry: OpenChannel) -> dict[str, tuple[str, int]]:
     """Where a client that heard nothing of a replay would have to ask from."""
     joined = dict(entry.subscription.live_from)
-    if frames is None:
+    if missed is None:
         return joined  # it was told that it begins anew
     for stream, (epoch, offset) in entry.joined.items():
         if stream in joined and joined[stream][0] == epoch:
             joined[stream] = (epoch, min(offset, joined[stream][1]))
-    for frame in frames:
-        if frame.at is not None:
-            stream, offset = frame.at
-            joined[stream] = (joined[stream][0], min(offset - 1, joined[stream][1]))
+    for each in missed:
+        if each.entries:
+            epoch, offset = joined[each.stream]
+            joined[each.stream] = (epoch, min(each.entries[0].offset - 1, offset))
     return joined

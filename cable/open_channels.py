@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from cable import history
 from cable.channel import Channel
 from cable.channel_calls import ChannelCalls, Method
 from cable.errors import StreamUnavailable, Unauthorized
+from cable.history import Missed
 from cable.open_channel import OpenChannel, joined_after
 from cable.protocol import Frame, ProtocolError, answer, decode_object
 from cable.sessions import OpenSubscription, SessionRecord
@@ -34,7 +35,8 @@ class _Refused(Exception):
 class OpenChannels:
     """Opens, calls and closes the channels that one client has subscribed to.
 
-    Its methods are the jobs of the socket's queue, so none of them run at the same time.
+    Its methods are the jobs of the socket's queue, so those of one identifier never run at the same
+    time.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class OpenChannels:
         settings: CableSettings,
         classes: Mapping[str, type[Channel]],
         around_command: AroundCommand,
-        put: Callable[[Method], None],
+        put: Callable[[Method, str], None],
     ) -> None:
         self._connection = connection
         self._hub = hub
@@ -54,18 +56,26 @@ class OpenChannels:
         self._calls = ChannelCalls(connection, settings, around_command)
         self._put = put
         self._open: dict[str, OpenChannel] = {}
+        self._opening = 0
 
-    def session_record(self) -> SessionRecord:
-        """What a later socket may take up. Only what history or state bring up to date again."""
+    def session_record(self, *, but: Set[str]) -> SessionRecord:
+        """What a later socket may take up, without the identifiers `but`.
+
+        Only what history or state bring up to date again.
+        """
         return SessionRecord(
             self._connection.identity.key,
             [
                 OpenSubscription(identifier, dict(entry.joined))
                 for identifier, entry in self._open.items()
-                if entry.subscription.streams == entry.streams
+                if identifier not in but
+                and entry.subscription.streams == entry.streams
                 and self._hub.streams.recovers(entry.subscription)
             ],
         )
+
+    def is_open(self, identifier: str) -> bool:
+        return identifier in self._open
 
     # Commands.
 
@@ -81,7 +91,7 @@ class OpenChannels:
         try:
             entry = await self._try_to_open(identifier)
         except _Refused as why:
-            logger.warning("%r: %.200s rejected: %s", self._connection, identifier, why)
+            logger.warning("%r: %.200r rejected: %s", self._connection, identifier, why)
             stats.subscriptions["rejected"] += 1
             on_answer()
             self._connection.push(answer("reject", identifier))
@@ -91,9 +101,9 @@ class OpenChannels:
         stats.subscriptions["confirmed"] += 1
         confirmation = answer("confirm", identifier)
         if self._connection.extended and history is not None:
-            frames = await self._missed(identifier, entry, history)
+            missed = await self._missed(entry, history)
             on_answer()
-            await self._replay(identifier, entry, frames, first=confirmation)
+            await self._replay(identifier, entry, missed, first=confirmation)
         else:
             on_answer()
             entry.subscription.release(first=confirmation)
@@ -104,7 +114,7 @@ class OpenChannels:
     async def unsubscribe(self, identifier: str) -> None:
         entry = self._open.pop(identifier, None)
         if entry is None:
-            logger.info("%r left %.200s without a subscription", self._connection, identifier)
+            logger.info("%r left %.200r without a subscription", self._connection, identifier)
             return
         await self._hub.presence.leave(entry.subscription)
         await self._close(entry)
@@ -144,7 +154,7 @@ class OpenChannels:
         else:
             entry.subscription.hold()
             self._hub.streams.mark_live(entry.subscription)
-        await self._replay(identifier, entry, await self._missed(identifier, entry, request))
+        await self._replay(identifier, entry, await self._missed(entry, request))
 
     async def whisper(self, identifier: str, data: Any) -> None:
         """Hand a client's message to the others of the stream."""
@@ -152,14 +162,18 @@ class OpenChannels:
         if entry is None:
             return
         if entry.subscription.whisper_stream is None:
-            self._ignore(f"a whisper on {identifier:.200}, which does not take any")
+            self._ignore(f"a whisper on {identifier[:200]!r}, which does not take any")
             return
         await self._hub.presence.whisper(entry.subscription, data)
 
     async def join(self, identifier: str, presence: Any) -> None:
         """Make the client present in the stream of its subscription."""
         if entry := self._find(identifier, "a join"):
-            await self._hub.presence.join(entry.subscription, presence, entry.channel.presence_of)
+            channel = entry.channel
+            join = partial(
+                self._hub.presence.join, entry.subscription, presence, channel.presence_of
+            )
+            await self._calls.guard(join, "presence_of", channel, command="presence")
 
     async def leave(self, identifier: str) -> None:
         if entry := self._find(identifier, "a leave"):
@@ -228,7 +242,7 @@ class OpenChannels:
     def _find(self, identifier: str, what: str) -> OpenChannel | None:
         entry = self._open.get(identifier)
         if entry is None:
-            self._ignore(f"{what} to {identifier:.200}, not open")
+            self._ignore(f"{what} to {identifier[:200]!r}, not open")
         return entry
 
     def _ignore(self, what: str) -> None:
@@ -249,9 +263,10 @@ class OpenChannels:
         channel_class, params = self._look_up(identifier)
         connection = self._connection
         subscription = connection.make_subscription(
-            identifier, resync=lambda: self._put(partial(self.resync, identifier))
+            identifier, resync=lambda: self._put(partial(self.resync, identifier), identifier)
         )
         subscription.hold()
+        self._opening += 1
         try:
             channel = channel_class(
                 connection=connection, subscription=subscription, hub=self._hub, params=params
@@ -263,6 +278,7 @@ class OpenChannels:
                 within=self._settings.subscribe_timeout,
             )
             if not subscription.rejected:
+                subscription.opened = True
                 entry = self._open[identifier] = OpenChannel(
                     channel,
                     subscription,
@@ -280,13 +296,14 @@ class OpenChannels:
             logger.exception("%s.subscribed failed for %r", channel_class.__name__, connection)
             raise _Refused("its `subscribed` failed") from error
         finally:
+            self._opening -= 1
             if identifier not in self._open:
                 self._hub.streams.leave_all(subscription)
                 subscription.drop()
         raise _Refused("the channel rejected it")
 
     def _look_up(self, identifier: str) -> tuple[type[Channel], dict[str, Any]]:
-        if len(self._open) >= self._settings.max_subscriptions:
+        if len(self._open) + self._opening >= self._settings.max_subscriptions:
             raise _Refused(f"more than {self._settings.max_subscriptions} subscriptions")
         if len(identifier) > self._settings.max_identifier_length:
             raise _Refused(f"an identifier of more than {self._settings.max_identifier_length}")
@@ -299,14 +316,12 @@ class OpenChannels:
             raise _Refused(f"no channel is named {name!r:.100}")
         return self._classes[name], params
 
-    async def _missed(
-        self, identifier: str, entry: OpenChannel, request: Any
-    ) -> list[Frame] | None:
+    async def _missed(self, entry: OpenChannel, request: Any) -> list[Missed] | None:
         """What a held subscription missed; None when some of it is lost or nobody can tell."""
-        frames: list[Frame] | None = None
+        missed: list[Missed] | None = None
         try:
             wanted = history.read_request(request)
-            frames = await history.replay(
+            missed = await history.find_missed(
                 wanted, entry.subscription, self._hub.streams, joined=entry.resumed
             )
         except ProtocolError as error:
@@ -314,26 +329,34 @@ class OpenChannels:
         except StoreError as error:
             await self._calls.interrupted(error)
         entry.resumed = {}
-        entry.joined = joined_after(frames, entry)
-        return frames
+        entry.joined = joined_after(missed, entry)
+        return missed
 
     async def _replay(
         self,
         identifier: str,
         entry: OpenChannel,
-        frames: list[Frame] | None,
+        missed: list[Missed] | None,
         *,
         first: Frame | None = None,
     ) -> None:
         """Release a held subscription, with what it missed before what is new."""
-        subscription = entry.subscription
+        subscription, connection = entry.subscription, self._connection
         subscription.begin(first)
-        for frame in frames or []:
-            if not await self._connection.has_room():
-                break
-            subscription.replay(frame)
-        said = answer("reject" if frames is None else "confirm", identifier, to="history")
-        subscription.release(first=said)
+        try:
+            async with asyncio.timeout(self._settings.replay_timeout):
+                for each in missed or []:
+                    for message in each.entries:
+                        # Made now: all of them together may be more than can wait.
+                        if await connection.has_room():
+                            subscription.replay(each.frame(subscription, message))
+                said = answer("reject" if missed is None else "confirm", identifier, to="history")
+                subscription.begin(said)
+                while await connection.has_room() and subscription.next_held():
+                    pass
+        except TimeoutError:
+            connection.on_overflow()
+        subscription.release()
 
     def _give_up_waiting(self) -> None:
         # What it missed could only come after what is new from here on.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cable import envelope, protocol
 from cable import presence_messages as messages
+from cable.background import keep_running
 from cable.envelope import Event
 from cable.presence_messages import Decide
 from cable.protocol import encode_message
@@ -81,7 +82,7 @@ class PresenceKeeper:
         """The subscription's client hears of its `presence_stream`; ends with that stream."""
         self._watching.add(subscription)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="cable-presence")
+            self._task = keep_running(self._run, "cable-presence")
 
     async def join(
         self, subscription: Subscription, raw: Any, decide: Decide | None = None

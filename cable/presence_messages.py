@@ -35,6 +35,7 @@ def read_request(raw: Any, decide: Decide | None) -> tuple[str, Any]:
 
     Raises:
         ValueError: it has another form, or `decide` refuses it.
+        TypeError: `decide` returned something else.
     """
     try:
         request = msgspec.convert(raw, _Request)
@@ -46,6 +47,8 @@ def read_request(raw: Any, decide: Decide | None) -> tuple[str, Any]:
     decided = decide(id_, request.info)
     if decided is None:
         raise ValueError("its channel says no")
+    if not isinstance(decided, tuple) or len(decided) != 2:
+        raise TypeError(f"`presence_of` returned {decided!r:.100}; it must be (id, info) or None")
     return decided
 
 

@@ -46,16 +46,21 @@ class Reader:
             self._refuse(f"{len(frame)} bytes; at most {self._max_bytes}", code=MESSAGE_TOO_BIG)
             return
         stats.bytes_received += len(frame)
-        if not self._rate.take(self.heard_at):
-            self._refuse_flood("more commands a second than allowed")
-            return
+        in_rate = self._rate.take(self.heard_at)
         try:
             command = protocol.decode_command(frame)
         except ProtocolError as error:
             stats.commands_refused += 1
-            logger.warning("%r sent a frame that is no command: %s", self._connection, error)
+            if in_rate:
+                logger.warning("%r sent a frame that is no command: %s", self._connection, error)
+            else:
+                self._refuse_flood("more commands a second than allowed")
             return
-        if not self._commands.put(command, size=len(frame)):
+        if not in_rate:
+            self._commands.refuse(command)
+            self._refuse_flood("more commands a second than allowed")
+        elif not self._commands.put(command, size=len(frame)):
+            self._commands.refuse(command)
             self._refuse_flood("more commands than wait here")
 
     def _refuse(self, why: str, *, code: int) -> None:

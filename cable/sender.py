@@ -92,6 +92,8 @@ class Sender:
                 streams, self._unannounced = self._unannounced, set()
                 for stream in streams:
                     event = self._numbering.last(envelope.sent(stream))
+                    if event is None:
+                        continue
                     try:
                         await self._attempt(_Waiting(event))
                     except Exception as error:  # each layer and client raises its own

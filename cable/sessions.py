@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from cable.background import keep_running
 from cable.conf import CableSettings
 from cable.store.interface import Store, StoreError
 
@@ -101,7 +102,8 @@ class SessionKeeper:
             if record.key != key:
                 logger.warning("%s asked for the session of %s", key, record.key)
                 return None
-            await self._store.delete_sessions([sid])
+            if not await self._store.delete_sessions([sid]):
+                return None  # another socket was faster
         except (StoreError, msgspec.MsgspecError) as error:
             logger.warning("a session of %s is not taken up: %s", key, error)
             return None
@@ -115,7 +117,7 @@ class SessionKeeper:
 
     def _start(self) -> None:
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="cable-sessions")
+            self._task = keep_running(self._run, "cable-sessions")
         self._wake.set()
 
     async def _run(self) -> None:
@@ -137,7 +139,8 @@ class SessionKeeper:
                 logger.warning("%d sessions are not saved yet: %s", len(self._last), error)
                 while len(self._last) > _MAX_UNSAVED:
                     del self._last[next(iter(self._last))]
-                if self._last:
+                del self._ended[:-_MAX_UNSAVED]  # they expire
+                if self._last or self._ended:
                     self._wake.set()
             if loop.time() >= next_touch:
                 next_touch = loop.time() + settings.session_seconds * _TOUCH_PART
@@ -160,8 +163,8 @@ class SessionKeeper:
                     del self._last[sid]
         while self._ended:
             ended = self._ended[:_SAVED_AT_ONCE]
-            del self._ended[:_SAVED_AT_ONCE]
             await self._store.delete_sessions(ended)
+            del self._ended[: len(ended)]
 
     async def _touch(self) -> None:
         sids = [connection.sid for connection in self._kept]

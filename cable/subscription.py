@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from cable.protocol import Frame, answer, message, message_prefix
 from cable.stats import stats
+
+
+class Held:
+    """What one socket's subscriptions hold back, together: at most `max_bytes`, and one frame."""
+
+    __slots__ = ("_max_bytes", "_on_overflow", "bytes")
+
+    def __init__(self, *, max_bytes: int, on_overflow: Callable[[], None]) -> None:
+        self.bytes = 0
+        self._max_bytes = max_bytes
+        self._on_overflow = on_overflow
+
+    def take(self, size: int) -> bool:
+        """Whether there is room; if not, `on_overflow` was called."""
+        if self.bytes > self._max_bytes:
+            self._on_overflow()
+            return False
+        self.bytes += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        self.bytes -= size
 
 
 class Subscription:
@@ -18,17 +41,16 @@ class Subscription:
     """
 
     __slots__ = (
+        "_held",
         "_held_broadcasts",
-        "_held_bytes",
         "_held_transmissions",
         "_holds",
-        "_max_held_bytes",
-        "_on_overflow",
         "_pending_bytes",
         "_push",
         "extended",
         "identifier",
         "live_from",
+        "opened",
         "prefix",
         "presence_stream",
         "rejected",
@@ -47,8 +69,7 @@ class Subscription:
         push: Callable[[Frame], None],
         pending_bytes: Callable[[], int],
         resync: Callable[[], None],
-        on_overflow: Callable[[], None],
-        max_held_bytes: int,
+        held: Held,
     ) -> None:
         self.identifier = identifier
         self.prefix = message_prefix(identifier)
@@ -65,20 +86,20 @@ class Subscription:
         self.whisper_stream: str | None = None
         self.presence_stream: str | None = None
         self.rejected = False
+        #: Its `subscribed` went through.
+        self.opened = False
         self._holds = 0
         self._push = push
         self._pending_bytes = pending_bytes
-        self._on_overflow = on_overflow
-        self._max_held_bytes = max_held_bytes
+        self._held = held
         self._held_transmissions: list[Frame] = []
-        self._held_broadcasts: list[Frame] = []
-        self._held_bytes = 0
+        self._held_broadcasts: deque[Frame] = deque()
 
     def deliver(self, frame: Frame) -> None:
         """Send a frame that came from a stream."""
         if not self._holds:
             self._push(frame)
-        elif self._has_room(frame):
+        elif self._held.take(frame.size):
             self._held_broadcasts.append(frame)
 
     def transmit(self, encoded: str) -> None:
@@ -86,7 +107,7 @@ class Subscription:
         frame = message(self.prefix, encoded)
         if not self._holds:
             self._push(frame)
-        elif self._has_room(frame):
+        elif self._held.take(frame.size):
             self._held_transmissions.append(frame)
 
     def signal_loss(self, *, history: bool) -> None:
@@ -98,8 +119,8 @@ class Subscription:
         self.resync()
 
     def is_behind(self) -> bool:
-        """Whether the socket has not yet taken what was sent before."""
-        return self._pending_bytes() > 0
+        """Whether what was sent before still waits, here or for the socket to take it."""
+        return bool(self._held_broadcasts) or self._pending_bytes() > 0
 
     @property
     def holding(self) -> bool:
@@ -114,6 +135,7 @@ class Subscription:
         if first is not None:
             self._push(first)
         for frame in self._held_transmissions:
+            self._held.give_back(frame.size)
             self._push(frame)
         self._held_transmissions.clear()
 
@@ -121,38 +143,38 @@ class Subscription:
         """Send a message that was missed, ahead of what waits."""
         self._push(frame)
 
+    def next_held(self) -> bool:
+        """Send the oldest of what `release` would send; False when that is nothing."""
+        if self._holds > 1 or not self._held_broadcasts:
+            return False
+        frame = self._held_broadcasts.popleft()
+        self._held.give_back(frame.size)
+        self._push(frame)
+        return True
+
     def release(self, *, first: Frame | None = None) -> None:
         """Send `first`, what the channel transmitted, then what came from streams.
 
         While another hold is on, the latter still waits.
         """
         self.begin(first)
+        while self.next_held():
+            pass
         self._holds = max(0, self._holds - 1)
-        if not self._holds:
-            for frame in self._held_broadcasts:
-                self._push(frame)
-            self._held_broadcasts.clear()
-            self._held_bytes = 0
 
     def forget_held(self, stream: str, *, up_to: int) -> None:
         """Drop messages of a stream that wait and that the client has already."""
-        held, self._held_broadcasts = self._held_broadcasts, []
+        held, self._held_broadcasts = self._held_broadcasts, deque()
         for frame in held:
             if frame.at and frame.at[0] == stream and frame.at[1] <= up_to:
-                self._held_bytes -= frame.size
+                self._held.give_back(frame.size)
             else:
                 self._held_broadcasts.append(frame)
 
     def drop(self) -> None:
         """Forget what waited."""
+        for frame in (*self._held_transmissions, *self._held_broadcasts):
+            self._held.give_back(frame.size)
         self._held_transmissions.clear()
         self._held_broadcasts.clear()
-        self._held_bytes = 0
         self._holds = 0
-
-    def _has_room(self, frame: Frame) -> bool:
-        if self._held_bytes > self._max_held_bytes:
-            self._on_overflow()
-            return False
-        self._held_bytes += frame.size
-        return True

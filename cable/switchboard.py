@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 
 from cable import envelope, protocol
+from cable.background import keep_running
 from cable.conf import CableSettings
 from cable.conflation import Change, ConflatedStream, Filter, Load
 from cable.conflation import Stats as ConflationStats
@@ -26,6 +28,8 @@ from cable.subscription import Subscription
 logger = logging.getLogger(__name__)
 
 _changes = msgspec.json.Decoder(list[tuple[str, int, msgspec.Raw]])
+#: A mistake of the application's is logged this often, seconds.
+_WARN_INTERVAL = 10.0
 #: Streams whose positions are compared with the store's in one round trip.
 _CHECKED_AT_ONCE = 500
 
@@ -42,6 +46,7 @@ class Switchboard:
         self._conflated: dict[str, ConflatedStream] = {}
         self._checker: asyncio.Task[None] | None = None
         self._check_now = asyncio.Event()
+        self._warn_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -50,7 +55,7 @@ class Switchboard:
     def start(self) -> None:
         """Begin to compare positions with the store, once."""
         if self._checker is None:
-            self._checker = asyncio.create_task(self._check(), name="cable-positions")
+            self._checker = keep_running(self._check, "cable-positions")
 
     async def close(self) -> None:
         tasks = [*self._tasks, *([self._checker] if self._checker else [])]
@@ -64,6 +69,9 @@ class Switchboard:
 
     def get(self, stream: str) -> LocalStream | None:
         return self._streams.get(stream)
+
+    def is_conflated(self, stream: str) -> bool:
+        return stream in self._conflated
 
     async def join(self, stream: str, subscription: Subscription) -> None:
         """Deliver a stream to a subscription; complete from the moment of return.
@@ -94,6 +102,8 @@ class Switchboard:
         if stream in subscription.streams:
             raise ValueError(f"stream {stream!r} is streamed already")
         async with self._used(stream, None) as local:
+            if local.has_listeners:
+                raise ValueError(f"stream {stream!r} is ordered here; use `stream_from`")
             conflated = self._conflated.get(stream)
             if conflated is None:
                 conflated = self._conflated[stream] = ConflatedStream(
@@ -151,12 +161,17 @@ class Switchboard:
         local = self._streams.get(event.get("stream", ""))
         if local is None:
             return  # left a moment ago
+        conflated = self._conflated.get(local.name)
         if event["type"] == envelope.MESSAGE:
             local.receive(event)
+            if conflated is not None:
+                self._warn(local.name, "conflated: a message to it reaches nobody; send a state")
         elif event["type"] == envelope.STATE:
             local.sequence.take(event)
-            if (conflated := self._conflated.get(local.name)) is not None:
+            if conflated is not None:
                 conflated.apply([_change(*change) for change in _changes.decode(event["changes"])])
+            elif local.has_listeners:
+                self._warn(local.name, "ordered: a state of it reaches nobody; send messages")
         elif event["type"] == envelope.SENT:
             local.sequence.take(event, arrived=False)
         elif event["type"] == envelope.TRANSIENT:
@@ -225,6 +240,12 @@ class Switchboard:
                 frame = frames[subscription.identifier] = make(subscription.prefix, encoded)
             subscription.deliver(frame)
 
+    def _warn(self, stream: str, what: str) -> None:
+        now = time.monotonic()
+        if now >= self._warn_at:
+            self._warn_at = now + _WARN_INTERVAL
+            logger.warning("stream %s is %s", stream, what)
+
     def _on_gap(self, local: LocalStream) -> None:
         logger.error("the channel layer dropped messages of stream %s", local.name)
         self._signal(local)
@@ -248,7 +269,6 @@ class Switchboard:
 
     async def _check(self) -> None:
         """Find what was stored but never arrived here."""
-        loop = asyncio.get_running_loop()
         while True:
             try:
                 async with asyncio.timeout(self._settings.position_check_interval):
@@ -264,7 +284,7 @@ class Switchboard:
                     logger.warning("positions of streams are not compared: %s", error)
                     break
             for local in list(self._streams.values()):
-                local.forget_unasked(loop.time())
+                local.forget_old()
 
     async def _compare(self, names: list[str]) -> None:
         heads = await self._store.heads(names)

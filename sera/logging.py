@@ -28,7 +28,11 @@ class WithoutTokens(logging.Filter):
 def _add_company(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    event.setdefault("company", schema_or_none() or "-")
+    if "company" not in event:
+        # Django logs a refused request after the company's scope has ended.
+        request = getattr(event.get("_record"), "request", None)
+        of_request = getattr(getattr(request, "company", None), "schema", None)
+        event["company"] = schema_or_none() or of_request or "-"
     return event
 
 

@@ -110,7 +110,8 @@ class Store(Protocol):
 
     async def load_session(self, sid: str) -> str | None: ...
 
-    async def delete_sessions(self, sids: Sequence[str]) -> None: ...
+    async def delete_sessions(self, sids: Sequence[str]) -> int:
+        """In one round trip; how many were there."""
 
     async def presence_join(
         self,

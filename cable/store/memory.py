@@ -118,6 +118,7 @@ class MemoryStore:
                     if known_id == message_id:
                         return Head(kept.epoch, entry.offset, entry.time_ms)
             kept.add(now, message_id, message)
+            kept.renew(now, options.meta_ms)
             kept.data_expires = now + options.age_ms
             while len(kept.log) > options.limit:
                 kept.drop_oldest()
@@ -149,6 +150,7 @@ class MemoryStore:
             now = self._now()
             kept = self._open(stream, options, now)
             kept.begin(lost=max(now, kept.time, kept.lost))
+            kept.renew(now, options.meta_ms)
             return kept.head
 
     async def save_sessions(self, records: Mapping[str, str], *, seconds: float) -> None:
@@ -170,10 +172,13 @@ class MemoryStore:
             session = self._sessions.get(sid, self._now())
             return None if session is None else session.record
 
-    async def delete_sessions(self, sids: Sequence[str]) -> None:
+    async def delete_sessions(self, sids: Sequence[str]) -> int:
         with self._lock:
-            for sid in sids:
+            now = self._now()
+            known = [sid for sid in dict.fromkeys(sids) if self._sessions.get(sid, now)]
+            for sid in known:
                 self._sessions.discard(sid)
+            return len(known)
 
     async def presence_join(
         self,
@@ -242,7 +247,8 @@ class MemoryStore:
             kept = _Stream()
             self._streams.put(stream, kept)
         kept.drop_aged(now - options.age_ms)
-        kept.renew(now, options.meta_ms)
+        # Of a stream that never had a message, nothing is missed when its epoch is forgotten early.
+        kept.renew(now, options.meta_ms if kept.offset or kept.lost else options.age_ms)
         return kept
 
     def _discard_empty(self, stream: str, present: Presence) -> None:

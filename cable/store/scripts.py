@@ -66,9 +66,11 @@ local function open()
   return known[1], offset, time, lost
 end
 
-local function renew()
-  redis.call('HSET', meta, 'keep', keep)
-  redis.call('PEXPIRE', meta, keep)
+local function renew(used)
+  -- Of a stream that never had a message, nothing is missed when its epoch is forgotten early.
+  local time = used > 0 and keep or ARGV[2]
+  redis.call('HSET', meta, 'keep', time)
+  redis.call('PEXPIRE', meta, time)
 end
 """
 
@@ -85,7 +87,7 @@ if ARGV[7] == '1' then
     found = redis.call('XREVRANGE', log, upper, '-', 'COUNT', 16)
     for _, entry in ipairs(found) do
       if entry[2][4] == ARGV[5] then
-        renew()
+        renew(1)
         return {epoch, string.match(entry[1], '^%d+'), entry[2][2]}
       end
       upper = '(' .. entry[1]
@@ -101,7 +103,7 @@ redis.call('XADD', log, 'MAXLEN', '=', limit, id(offset),
   'time', text(time), 'id', ARGV[5], 'message', ARGV[6])
 redis.call('PEXPIRE', log, ARGV[2])
 redis.call('HSET', meta, 'offset', text(offset), 'time', text(time), 'lost', text(lost))
-renew()
+renew(offset)
 return {epoch, text(offset), text(time)}
 """,
 )
@@ -114,7 +116,7 @@ READ = Script(
     """
 local after = tonumber(ARGV[4])
 local epoch, offset, time, lost = open()
-renew()
+renew(offset + lost)
 local answer = {epoch, text(offset), text(time), text(lost)}
 if after >= 0 and after < offset then
   for _, entry in ipairs(redis.call('XRANGE', log, id(after + 1), '+')) do
@@ -132,7 +134,7 @@ RESTART = Script(
     """
 local epoch, offset, time, lost = open()
 begin(math.max(now, time, lost))
-renew()
+renew(1)
 return {ARGV[1], '0', '0'}
 """,
 )

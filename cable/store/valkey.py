@@ -109,8 +109,8 @@ class ValkeyStore:
         record: str | None = (await self._pipeline([("GET", self._session_key(sid))]))[0]
         return record
 
-    async def delete_sessions(self, sids: Sequence[str]) -> None:
-        await self._pipeline([("DEL", self._session_key(sid)) for sid in sids])
+    async def delete_sessions(self, sids: Sequence[str]) -> int:
+        return sum(await self._pipeline([("DEL", self._session_key(sid)) for sid in sids]))
 
     async def presence_join(
         self,

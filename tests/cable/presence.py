@@ -10,7 +10,7 @@ from cable.conf import CableSettings
 from cable.envelope import Event
 from cable.presence import PresenceKeeper
 from cable.store import Store, StoreError
-from cable.subscription import Subscription
+from cable.subscription import Held, Subscription
 
 #: Milliseconds of the default `presence_ttl`; and what a slow test may take of it on Valkey.
 TTL = 15_000
@@ -31,8 +31,7 @@ class Client:
             push=lambda frame: self.frames.append(json.loads(frame.event["text"])),
             pending_bytes=lambda: 0,
             resync=lambda: None,
-            on_overflow=lambda: None,
-            max_held_bytes=1000,
+            held=Held(max_bytes=1000, on_overflow=lambda: None),
         )
         if stream is not None:
             self.subscription.streams.add(stream)

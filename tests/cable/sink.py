@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from cable.protocol import Frame
-from cable.subscription import Subscription
+from cable.subscription import Held, Subscription
 
 
 class Sink(Subscription):
@@ -32,8 +32,7 @@ class Sink(Subscription):
             push=self.frames.append,
             pending_bytes=lambda: 0,
             resync=self._resync,
-            on_overflow=self._overflow,
-            max_held_bytes=max_held_bytes,
+            held=Held(max_bytes=max_held_bytes, on_overflow=self._overflow),
         )
 
     def _resync(self) -> None:

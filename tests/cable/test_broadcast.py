@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -52,10 +53,16 @@ async def test_sender_beside_a_hub_uses_its_loop(hub: Hub, monkeypatch: pytest.M
 
 
 async def test_synchronous_form_on_an_event_loop_is_refused(layer: ScriptedLayer) -> None:
-    with pytest.raises(RuntimeError, match="use the async form"):
+    with pytest.raises(RuntimeError, match="a send for 'stream' was called on an event loop"):
         broadcast("stream", {"n": 1})
-    with pytest.raises(RuntimeError, match="use the async form"):
-        disconnect_identity("a")
+    with pytest.raises(RuntimeError, match=r"a send for 'ann' .* `await abroadcast"):
+        disconnect_identity("ann")
+
+
+@pytest.mark.parametrize("key", [None, 7])
+def test_user_without_a_text_for_a_key_is_a_mistake(layer: ScriptedLayer, key: Any) -> None:
+    with pytest.raises(TypeError, match=f"key must be text, such as 'acme:7', not {key}"):
+        disconnect_identity(key)
 
 
 @pytest.mark.parametrize("message", [0, None, "", False])

@@ -72,9 +72,13 @@ async def test_timeout_of_the_application_is_its_own() -> None:
 @pytest.mark.parametrize(
     ("state", "complaint"),
     [
-        ({7: State(1, {"x": 1})}, "key 7 with version 1"),
-        ({"7": State("1", {"x": 1})}, "key '7' with version '1'"),  # type: ignore[arg-type]
+        ({7: State(1, {"x": 1})}, r"\[7\] = State.* must be text and a State"),
+        (
+            {"7": State("1", {"x": 1})},
+            r"stream .*: what `load` returned: \['7'\] has version '1', no integer",
+        ),  # type: ignore[arg-type]
         ({"7": State(1, object())}, "object"),
+        ({"7": {"x": 1}}, r"\['7'\] = {'x': 1} must be text and a State"),  # type: ignore[dict-item]
     ],
 )
 async def test_state_of_a_wrong_type_is_an_error(state: dict[str, State], complaint: str) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.cable.viewing import INTERVAL, Below, World, changes, snapshot, watched
 
 
@@ -103,7 +107,46 @@ async def test_pan_of_a_slow_viewer_waits_until_it_is_free() -> None:
     viewer.behind = False
     world.clock.advance(INTERVAL)
     assert viewer.take() == [snapshot(a=1, b=51)]
-    assert world.stats.conflated == 1
+    assert (world.stats.filtered, world.stats.conflated) == (1, 0)  # by its filter of then
+
+
+async def test_of_many_pans_between_two_flushes_the_last_is_looked_at() -> None:
+    world = World()
+    world.load(**{f"key{number:03}": (1, number) for number in range(200)})
+    viewer = await watched(world, only=Below(10))
+    looked: list[int] = []
+
+    class Counting(Below):
+        def __call__(self, value: Any) -> bool:
+            looked.append(self.limit)
+            return super().__call__(value)
+
+    world.stream.show_only(viewer, Below(20))
+    assert len(viewer.take()[0]["items"]) == 20
+    for limit in range(100, 150):
+        world.stream.show_only(viewer, Counting(limit))
+    assert viewer.take() == []
+    world.clock.advance(2 * INTERVAL)
+    assert len(viewer.take()[0]["items"]) == 149
+    assert set(looked) == {149}
+
+
+async def test_pan_to_a_filter_that_fails_later_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(value: Any) -> bool:
+        raise LookupError("a bug")
+
+    world = World()
+    world.load(a=(1, 1), b=(1, 50))
+    viewer = await watched(world, only=Below(10))
+    world.stream.show_only(viewer, Below(20))
+    viewer.take()
+    world.stream.show_only(viewer, fails)
+    world.change(a=(2, 2))
+    world.clock.advance(2 * INTERVAL)
+    assert [message["items"] for message in viewer.take()] == [{"a": {"x": 2}}]
+    assert "filter" in caplog.text
 
 
 async def test_large_snapshot_and_large_changes_come_in_parts_one_a_flush() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,29 @@ async def test_all_that_runs_is_inside_of_a_command_in_order(hub: Hub, open_sock
         *("<unsubscribe>", "unsubscribed a", "</unsubscribe>"),
         *("<unsubscribe>", "unsubscribed b", "</unsubscribe>"),
         *("<disconnect>", "disconnected ann", "</disconnect>"),
+    ]
+
+
+async def test_who_is_present_is_decided_inside_of_a_command(hub: Hub, open_socket: Open) -> None:
+    class Present(Noting):
+        async def subscribed(self) -> None:
+            await self.stream_from("stream", presence=True)
+
+        def presence_of(self, id: str, info: Any) -> tuple[str, Any] | None:  # noqa: A002
+            log.lines.append(f"presence of {id}")
+            return id, info
+
+    socket = await open_socket(
+        {"Streams": Present}, around=log.around, query="jid=ann", extended=True
+    )
+    socket.command("subscribe", A, presence={"id": "1"})
+    await until(lambda: log.lines[-1:] == ["</presence>"])
+    socket.command("join", A, presence={"id": "1"})
+    await until(lambda: log.lines.count("</presence>") == 2)
+    assert log.lines[2:] == [
+        *("<subscribe>", "</subscribe>"),
+        *("<presence>", "presence of 1", "</presence>"),
+        *("<presence>", "presence of 1", "</presence>"),
     ]
 
 

@@ -138,3 +138,69 @@ async def test_nothing_is_counted_when_all_are_gone(hub: Hub, open_socket: Open)
     assert hub.identities == 0
     assert hub._by_identity == {}
     assert hub._by_group == {}
+
+
+async def test_socket_that_is_refused_counts_for_nobody(
+    settings: Settings, hub: Hub, open_socket: Open
+) -> None:
+    settings.CABLE = {
+        **settings.CABLE,
+        "max_sockets_per_identity": 1,
+        "max_sockets_per_group": 2,
+        "close_timeout": 2.0,
+    }
+    await hub.close()
+
+    async def member(scope: Scope, token: str | None) -> Identity:
+        return Identity(key=token or "", group="acme")
+
+    await open_socket(authenticate=member, query="jid=mallory")
+    stuck = [
+        await open_socket(authenticate=member, query="jid=mallory", welcomed=False)
+        for _ in range(5)
+    ]
+    for socket in stuck:
+        socket.writable.clear()  # they do not take the refusal, and stay a while
+    await open_socket(authenticate=member, query="jid=ann")
+    for socket in stuck:
+        socket.writable.set()
+        assert await socket.next() == CROWD
+    late = await open_socket(authenticate=member, query="jid=bob", welcomed=False)
+    assert await late.next() == CROWD  # two are served
+    await Hub.current().close()
+
+
+async def test_subscribe_that_is_one_too_many_is_answered_too(
+    settings: Settings, open_socket: Open
+) -> None:
+    settings.CABLE = {**settings.CABLE, "command_burst": 1, "commands_per_second": 0.001}
+    socket = await open_socket(extended=True)
+    send(socket, '{"command":"ping"}')
+    assert await socket.next() == {"type": "pong"}
+    socket.command("subscribe", A)
+    assert await socket.next() == CONFIRM
+    assert await socket.next() == FLOOD
+
+
+async def test_client_that_does_not_answer_pings_is_given_up_if_wanted(
+    settings: Settings, hub: Hub, open_socket: Open
+) -> None:
+    settings.CABLE = {**settings.CABLE, "ping_interval": 0.05, "pong_timeout": 0.08}
+    await hub.close()
+    silent, base = await open_socket(extended=True), await open_socket()
+    answering = await open_socket(extended=True)
+
+    async def answer() -> None:
+        while True:
+            await answering.event()
+            send(answering, '{"command":"pong"}')
+
+    task = asyncio.create_task(answer())
+    told = {"type": "disconnect", "reason": "no_pong", "reconnect": True}
+    assert await silent.next() == told
+    assert await silent.next() == 1000
+    for _ in range(4):  # it never answers, as base clients do not
+        await base.event()
+    assert {connection.closing for connection in Hub.current().connections} == {False}
+    task.cancel()
+    await Hub.current().close()

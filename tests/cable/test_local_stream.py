@@ -262,7 +262,9 @@ async def test_excluded_socket_is_not_excluded_from_another_epochs_message(strea
     assert stream.base.messages == [{"n": 2}]
 
 
-async def test_copy_of_the_history_is_dropped_when_nobody_asks(stream: Stream) -> None:
+async def test_copy_of_the_history_is_dropped_before_it_is_old(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cable.timeline import Since
 
     stream.local.receive(await stream.store_next())
@@ -271,8 +273,18 @@ async def test_copy_of_the_history_is_dropped_when_nobody_asks(stream: Stream) -
     stream.local.mark_live(stream.sink)
     entries = await stream.local.backlog(stream.sink, since)
     assert [entry.offset for entry in entries or ()] == [1]
-    now = asyncio.get_running_loop().time()
-    stream.local.forget_unasked(now + OPTIONS.seconds - 1)
     assert stream.local.timeline.remembers
-    stream.local.forget_unasked(now + OPTIONS.seconds + 1)
+    await stream.store.world.advance(OPTIONS.age_ms + 1)  # too old, says the store
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now + OPTIONS.seconds / 10 - 0.5)
+    stream.local.forget_old()
+    entries = await stream.local.backlog(stream.sink, since)
+    assert [entry.offset for entry in entries or ()] == [1]
+    monkeypatch.setattr(loop, "time", lambda: now + OPTIONS.seconds / 10 + 0.5)
+    assert await stream.local.backlog(stream.sink, since) is None
+    stream.local.forget_old()
+    assert stream.local.timeline.remembers  # what was read just now
+    monkeypatch.setattr(loop, "time", lambda: now + OPTIONS.seconds / 5 + 1)
+    stream.local.forget_old()
     assert not stream.local.timeline.remembers

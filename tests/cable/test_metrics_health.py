@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from cable import abroadcast, metrics, sender
 from cable.conflation import Stats as ConflationStats
+from cable.handshake import Pings
 from cable.hub import Hub
 from cable.sender import running_senders
 from cable.servers import state
@@ -129,11 +130,11 @@ async def test_every_probe_that_comes_back_is_observed(
 
 async def test_a_loop_that_was_held_up_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter([10.0, 10.25, 20.0, 20.0])
-    clock = SimpleNamespace(perf_counter=lambda: next(moments, 20.0), time=lambda: 0.0)
+    clock = SimpleNamespace(perf_counter=lambda: next(moments, 20.0), time_ns=lambda: 0)
     monkeypatch.setattr("cable.ticker.time", clock)
     stats = Stats()
     monkeypatch.setattr("cable.ticker.stats", stats)
-    ticker = Ticker(0.1)
+    ticker = Ticker(Pings(0.1, "s"))
     ticker.add(Mock())
     await until(lambda: sum(stats.loop_lag.counts) >= 2)
     await ticker.close()

@@ -50,6 +50,25 @@ async def test_messages_that_overtake_each_other_are_no_gap(
     assert counted.gaps == 0
 
 
+async def test_number_that_is_late_has_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
+    monkeypatch.setattr("cable.sequence._LATE", 0.2)
+    events = counted.events(5)
+    for number in (0, 2, 1):  # harmless, but it was looked out for the second
+        counted.sequence.take(events[number])
+    loop = asyncio.get_running_loop()
+    timer = counted.sequence._timer
+    assert timer is not None
+    first_look = loop.create_future()
+    loop.call_at(timer.when() - 0.1, lambda: counted.sequence.take(events[4]))
+    loop.call_at(timer.when() + 0.01, first_look.set_result, None)
+    await first_look
+    assert counted.gaps == 0
+    counted.sequence.take(events[3])
+    await counted.quiet()
+    assert counted.gaps == 0
+
+
 async def test_gap_is_told_once_and_a_later_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
     counted = Counted(monkeypatch)
     events = counted.events(7)
@@ -60,6 +79,21 @@ async def test_gap_is_told_once_and_a_later_one_again(monkeypatch: pytest.Monkey
     counted.sequence.take(events[6])
     await counted.quiet()
     assert counted.gaps == 2
+
+
+async def test_count_that_the_sender_forgot_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cable.sequence._MAX_REMEMBERED", 2)
+    counted = Counted(monkeypatch)
+    for event in counted.events(100):
+        counted.sequence.take(event)
+    for other in ("t", "u"):
+        counted.sender.number({"stream": other})
+    assert counted.sender.last({"stream": "s"}) is None
+    events = counted.events(3)
+    counted.sequence.take(events[0])
+    counted.sequence.take(events[2])
+    await counted.quiet()
+    assert counted.gaps == 1
 
 
 async def test_what_was_sent_before_is_not_missed_but_the_end_is(

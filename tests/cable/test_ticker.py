@@ -7,6 +7,7 @@ import json
 from typing import cast
 
 from cable.connection import Connection
+from cable.handshake import Pings
 from cable.protocol import Frame
 from cable.ticker import Ticker
 
@@ -23,7 +24,7 @@ class Pinged:
 
 
 async def test_each_socket_once_an_interval_and_not_all_at_one_moment() -> None:
-    ticker = Ticker(0.2)
+    ticker = Ticker(Pings(0.2, "s"))
     sockets = [Pinged() for _ in range(20)]
     for socket in sockets:
         ticker.add(cast(Connection, socket))
@@ -37,7 +38,7 @@ async def test_each_socket_once_an_interval_and_not_all_at_one_moment() -> None:
 
 
 async def test_removed_socket_is_left_alone() -> None:
-    ticker = Ticker(0.05)
+    ticker = Ticker(Pings(0.05, "s"))
     one, other = Pinged(), Pinged()
     for socket in (one, other):
         ticker.add(cast(Connection, socket))

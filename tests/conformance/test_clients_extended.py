@@ -147,7 +147,7 @@ async def test_channel_that_cannot_be_restored_is_subscribed_again(
     driver = await start("anycable", extended=True)
     await subscribed(driver, unique)
     await driver.subscribe("StreamChannel", name="b", streams=[plain])
-    await driver.expect(connected("b"), of("b", "history_received"))
+    await driver.expect(connected("b"), of("b", "history_not_found"))
     await go_offline(driver, valkey, unique)
     await publish(server, unique, [1])
     await publish(server, plain, [1])
@@ -162,7 +162,7 @@ async def test_channel_that_cannot_be_restored_is_subscribed_again(
     assert [event for event in events if event.get("name") == "b"] == [
         of("b", "disconnected"),
         connected("b", reconnect=True),
-        of("b", "history_received"),
+        of("b", "history_not_found"),
     ]
     assert RESTORED in events
     await publish(server, plain, [2])

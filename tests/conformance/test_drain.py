@@ -132,6 +132,24 @@ async def test_new_sockets_are_turned_away_and_open_requests_are_answered(
 
 
 @each_kind
+async def test_every_callback_runs_though_an_action_hangs(
+    kind: Kind, make_server: MakeServer, unique: str
+) -> None:
+    server = make_server(kind, cable={"leftover_timeout": 0.3, "subscribe_timeout": 0.3})
+    client = await Client.welcomed(f"{server.url}?jid={unique}")
+    for channel in ("CounterChannel", "ActionChannel"):
+        await client.subscribe(identifier(channel))
+    await client.perform(identifier("ActionChannel"), "slow", seconds=60)
+    server.ask_to_end()
+    assert await client.next(within=15) == RESTART
+    assert await ended(server) == 0
+    assert [event["event"] for event in server.events(unique)] == ["unsubscribed"]
+    events = [event["event"] for event in server.events(f"socket of {unique}")]
+    assert events == ["connected", "disconnected"]
+    await client.close()
+
+
+@each_kind
 async def test_answer_that_is_being_read_comes_whole(kind: Kind, make_server: MakeServer) -> None:
     server = make_server(kind)
     page = http.client.HTTPConnection("127.0.0.1", server.port, timeout=15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -260,7 +261,8 @@ async def test_stream_without_history_has_no_positions(
     client, channel = await connect_extended(), identifier("StreamChannel", streams=[stream])
     await client.send(command="subscribe", identifier=channel, history={"since": 1})
     assert await client.next() == confirm(channel)
-    assert await client.next() == history("confirm", channel)
+    # Nobody can say that nothing was missed.
+    assert await client.next() == history("reject", channel)
     await publish(server, stream, 2)
     assert await client.message(channel) == {"n": 2}
 
@@ -454,6 +456,63 @@ async def test_presence_joins_once_for_an_id_and_leaves_with_its_last_socket(
     await phones[1].send(command="unsubscribe", identifier=channel)
     assert await watcher.next() == presence(channel, {"type": "leave", "id": "7"})
     await base.nothing()
+
+
+async def test_presence_through_actions_of_the_channel(
+    connect_extended: Connect, unique: str
+) -> None:
+    name = identifier("SocialChannel", stream=unique)
+    client, other = await connect_extended(), await connect_extended()
+    for each in (client, other):
+        await each.subscribe(name)
+    await client.perform(name, "enter", id="7", info={"name": "Ada"})
+    joined = {"type": "join", "id": "7", "info": {"name": "Ada"}}
+    for each in (client, other):
+        assert await each.next() == {"type": "presence", "identifier": name, "message": joined}
+    await client.perform(name, "go")
+    for each in (client, other):
+        left = {"type": "leave", "id": "7"}
+        assert await each.next() == {"type": "presence", "identifier": name, "message": left}
+
+
+async def test_quiet_stream_is_not_reported_as_lost(
+    make_server: Callable[..., CableServer], unique: str
+) -> None:
+    """Its messages are too old to be kept; nobody who has them all is told of a loss."""
+    bounds = {"history_seconds": 0.3, "position_check_interval": 0.1}
+    server = make_server("uvicorn", cable=bounds)
+    name = identifier("StreamChannel", streams=[unique])
+    client = await Client.extended(server.url)
+    await client.subscribe(name)
+    await asyncio.to_thread(server.post, "abroadcast", stream=unique, message={"n": 1})
+    await asyncio.to_thread(server.post, "abroadcast", stream=unique, message={"n": 2})
+    _, epoch, first = await client.positioned(name, unique)
+    _, _, second = await client.positioned(name, unique)
+    await asyncio.sleep(0.5)  # both are gone
+    for offset, answer in ((second, "confirm_history"), (first, "reject_history")):
+        later = await Client.extended(server.url)
+        history = {"streams": {unique: {"epoch": epoch, "offset": offset}}}
+        await later.send(command="subscribe", identifier=name, history=history)
+        assert (await later.next())["type"] == "confirm_subscription"
+        assert await later.next() == {"type": answer, "identifier": name}
+        await later.close()
+    await client.close()
+
+
+async def test_subscription_that_was_denied_is_not_restored(
+    server: CableServer, connect_extended: Connect, unique: str
+) -> None:
+    good = identifier("StreamChannel", streams=[unique])
+    bad = identifier("RejectChannel", stream=unique)
+    client = await connect_extended(f"?jid={unique}")
+    await client.send(command="subscribe", identifier=bad)
+    assert (await client.next())["type"] == "reject_subscription"
+    await client.subscribe(good)
+    await session_saved(server, client, good)
+    await client.cut()
+    later = await connect_extended(f"?jid={unique}&sid={client.welcome['sid']}")
+    assert later.welcome["restored"] is True
+    assert later.welcome["restored_ids"] == [good]
 
 
 async def test_presence_of_a_cut_socket_ends_after_a_while(

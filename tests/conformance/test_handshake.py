@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
 from tests.conformance.client import Client, identifier
 from tests.conformance.conftest import Connect
-from tests.conformance.server import CableServer
+from tests.conformance.server import CableServer, Kind
 
 REQUEST = identifier("RequestChannel")
 
@@ -40,6 +41,27 @@ async def test_pings_are_whole_seconds_every_three_seconds(
         await client.close()
 
     await asyncio.gather(pinged(uvicorn), pinged(daphne))
+
+
+async def test_client_chooses_interval_and_unit_of_its_pings(server: CableServer) -> None:
+    client = await Client.welcomed(f"{server.url}?pi=1&ptp=ms")
+    first, second = [await client.next(pings=True, within=2.5) for _ in range(2)]
+    assert 700 < second["message"] - first["message"] < 1_500
+    assert abs(second["message"] - time.time() * 1000) < 1_000
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "daphne"])
+async def test_client_that_answers_no_ping_is_told_no_pong(
+    kind: Kind, make_server: Callable[..., CableServer]
+) -> None:
+    server = make_server(kind, cable={"pong_timeout": 0.5})
+    silent = await Client.extended(f"{server.url}?pi=1")
+    base = await Client.welcomed(f"{server.url}?pi=1")
+    assert await silent.next() == {"type": "disconnect", "reason": "no_pong", "reconnect": True}
+    assert await silent.closed() == 1000
+    await base.nothing()
+    await base.close()
 
 
 async def test_subprotocol_is_ours_of_several_offered(connect: Connect) -> None:

@@ -109,7 +109,7 @@ async def test_invalid_utf8_ends_the_socket_only(
 
 
 async def test_ten_thousand_subscribes_are_bounded(connect: Connect) -> None:
-    """The first hundred are confirmed, then rejected; then the socket asks too fast."""
+    """At most a hundred are confirmed, then rejected, until the socket asks too fast."""
     client, other = await connect(), await connect()
 
     async def ask() -> None:
@@ -125,9 +125,9 @@ async def test_ten_thousand_subscribes_are_bounded(connect: Connect) -> None:
     assert frame == {"type": "disconnect", "reason": "too_many_commands", "reconnect": True}
     assert await client.closed() == 4008
     await asking
-    assert answers["confirm_subscription"] == 100
+    assert 0 < answers["confirm_subscription"] <= 100
     # Never more than the burst of 1,000 and what the seconds meanwhile allowed.
-    assert 0 < answers["reject_subscription"] < 2_000
+    assert answers["reject_subscription"] < 2_000
     await still_works(other)
 
 

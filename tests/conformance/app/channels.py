@@ -205,6 +205,14 @@ class SocialChannel(Channel):
         sid = self.connection.sid
         await abroadcast(self.params["stream"], {"said": data["text"]}, exclude=sid)
 
+    @action
+    async def enter(self, data: dict[str, Any]) -> None:
+        await self.join_presence(data["id"], data["info"])
+
+    @action
+    async def go(self) -> None:
+        await self.leave_presence()
+
 
 class StateChannel(Channel):
     """The state of a conflated stream, read from a file that the tests write."""
