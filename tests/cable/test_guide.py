@@ -28,7 +28,10 @@ def chat(tmp_path: Path) -> Iterator[int]:
     assert block is not None
     (tmp_path / "chat.py").write_text(block[1])
     port = unused()
-    command = [sys.executable, "-m", "cable.servers.uvicorn", "chat:application"]
+    command = [
+        *(sys.executable, "-m", "cable.servers.uvicorn", "chat:application"),
+        *("--ws", "websockets-sansio", "--ws-per-message-deflate", "false"),
+    ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)],

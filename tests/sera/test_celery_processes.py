@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from dispatch.models import PhoneSession
 from tenants.context import company_scope
-from tests.live import Process
+from tests.live import Process, WebServer, access_token, frames, subscribe
 from tests.world import Persona
 
 
@@ -60,4 +61,40 @@ def test_beat_has_every_company_s_expired_sign_ins_deleted(
     finally:
         beat.stop()
         worker.stop()
+    assert "ERROR" not in worker.log.read_text()
+
+
+@pytest.mark.usefixtures("committed")
+def test_a_task_in_a_worker_s_child_reaches_a_viewer_of_its_company(
+    acme: Persona, globex: Persona, server: WebServer, database_url: str, tmp_path: Path
+) -> None:
+    worker = Process(
+        ["-m", "celery", "-A", "sera.celery:app", "worker", "--pool=prefork", "--concurrency=1"],
+        tmp_path / "worker",
+        {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tests.sera.moving_settings"},
+    )
+    worker.start()
+    viewers = []
+    try:
+        for persona in (acme, globex):
+            token = access_token(server.phone_of(persona, persona.dispatcher))
+            viewers.append(server.cable_of(persona, token))
+            assert frames(viewers[-1], 1)[0]["type"] == "welcome"
+            subscribe(viewers[-1], "MapChannel")
+            assert frames(viewers[-1], 3)[-1]["message"]["items"] == {}
+        # The companies' technicians have the same ids.
+        for persona, version in ((globex, 7), (acme, 9)):
+            current_app.send_task(
+                "tests.sera.moving_tasks.move",
+                args=[str(persona.technician_id), version],
+                headers={"_schema_name": persona.schema},
+            )
+        for persona, viewer in zip((acme, globex), viewers, strict=True):
+            (change,) = frames(viewer, 1)
+            position = {"lat": 1.5, "lon": 2.5}
+            assert change["message"]["items"] == {str(persona.technician_id): position}
+    finally:
+        for viewer in viewers:
+            viewer.close()
+        assert worker.stop() == 0
     assert "ERROR" not in worker.log.read_text()
