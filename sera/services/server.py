@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from sera.services import ports
 from sera.services.account import Account, AccountError, choose_account
-from sera.services.process_tree import descendants
+from sera.services.process_tree import descendants, is_alive
 
 # Crash recovery replays at most max_wal_size (1 GB), which takes seconds.
 START_SECONDS = 60.0
@@ -158,13 +158,20 @@ class Server(ABC):
             ServiceError: a process is still there after KILL_SECONDS.
         """
         pid = self.pid
+        family: list[int] = []
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)  # a stopped parent makes no more children
-            for member in (pid, *descendants(pid)):
+            family = [pid, *descendants(pid)]
+            for member in family:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(member, signal.SIGKILL)
-        if not self._wait(lambda: not self.is_running(), KILL_SECONDS):
+
+        def is_over() -> bool:
+            # The lock goes a moment before the process that held it.
+            return not self.is_running() and not any(map(is_alive, family))
+
+        if not self._wait(is_over, KILL_SECONDS):
             raise ServiceError(f"{self.name}: process {pid} is still there after SIGKILL")
         self._reap()
 
