@@ -32,7 +32,8 @@ def action(method: _Action) -> _Action:
 class Channel:
     """One subscription of one client; lives from subscribe to unsubscribe or disconnect.
 
-    Methods of one socket never run at the same time, so a channel may keep state on `self`.
+    Its methods never run at the same time, so it may keep state on `self`. Those of a socket's
+    other channels may, once one of them takes long.
     """
 
     #: Name → whether the method takes `data`. Filled for each subclass.

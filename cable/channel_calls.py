@@ -78,7 +78,7 @@ class ChannelCalls:
     async def interrupted(self, error: Exception) -> None:
         """Layer or store are away: the client must subscribe anew, and will.
 
-        Returns when it was told so. Until then its further commands wait.
+        Returns when it was told so. Until then the channel's further commands wait.
         """
         logger.warning("%r: %s; disconnected to reconnect", self._connection, error)
         if self._connection.extended and not (self._connection.closing or self._connection.gone):

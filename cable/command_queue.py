@@ -14,8 +14,15 @@ logger = logging.getLogger(__name__)
 
 Job = Callable[[], Awaitable[None]]
 
+#: A job that is done within this is no long one, however many wait; seconds.
+_SHORTEST = 0.005
+#: For a job that is cancelled to end.
+_CANCEL_SECONDS = 1.0
+
 
 class _Waiting(NamedTuple):
+    #: When it came, by the loop's clock.
+    at: float
     #: Jobs of one key run one after the other. One without a key, with no other at all.
     key: str | None
     job: Job
@@ -66,7 +73,7 @@ class CommandQueue:
         )
 
     def put(self, job: Job, size: int = 0, *, key: str | None = None) -> None:
-        self._waiting.append(_Waiting(key, job, size))
+        self._waiting.append(_Waiting(asyncio.get_running_loop().time(), key, job, size))
         self._bytes += size
         self._wake.set()
 
@@ -116,13 +123,27 @@ class CommandQueue:
     async def _run(self, waiting: _Waiting) -> None:
         task = asyncio.create_task(self._guarded(waiting.job), name="cable-command")
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        patience = None if waiting.key is None else self._settings.command_patience
-        await asyncio.wait({task}, timeout=patience)
+        task.add_done_callback(self._on_done)
+        await asyncio.wait({task}, timeout=self._patience(waiting))
         if not task.done() and waiting.key is not None:
             key = waiting.key
             self._aside[key] = task
             task.add_done_callback(lambda _: self._return(key))
+
+    def _patience(self, waiting: _Waiting) -> float | None:
+        """The more wait, the less: all of them are to begin within `commands_begin_within`."""
+        if waiting.key is None:
+            return None
+        patience = self._settings.command_patience
+        if not self._waiting:
+            return patience
+        begin_by = self._waiting[0].at + self._settings.commands_begin_within
+        left = begin_by - asyncio.get_running_loop().time()
+        return max(_SHORTEST, min(patience, left / len(self._waiting)))
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
 
     def _return(self, key: str) -> None:
         del self._aside[key]
@@ -144,5 +165,5 @@ async def _done(tasks: set[asyncio.Task[None]], *, within: float) -> bool:
     for task in late:
         task.cancel()
     if late:
-        await asyncio.wait(late)
+        await asyncio.wait(late, timeout=_CANCEL_SECONDS)
     return not late

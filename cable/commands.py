@@ -29,8 +29,8 @@ class CommandRunner:
         # Identifiers whose `subscribe` waits or runs, each with what names the newest. Clients
         # repeat an unanswered subscribe.
         self._subscribing: dict[str, object] = {}
-        # Identifiers whose `unsubscribe` waits or runs, behind which no `subscribe` waits.
-        self._leaving: set[str] = set()
+        # Likewise those whose `unsubscribe` waits or runs, with no `subscribe` behind it.
+        self._leaving: dict[str, object] = {}
         # Commands that take an identifier, and those of them that only extended clients have.
         self._jobs: dict[str, Callable[[str, Command], Job]] = {
             "subscribe": self._subscribe,
@@ -40,7 +40,7 @@ class CommandRunner:
         }
         if connection.extended:
             self._jobs |= {
-                "history": lambda identifier, c: partial(channels.replay, identifier, c.history),
+                "history": self._history,
                 "join": lambda identifier, c: partial(channels.join, identifier, c.presence),
                 "leave": lambda identifier, c: partial(channels.leave, identifier),
                 "presence": lambda identifier, c: partial(channels.present, identifier, c.data),
@@ -48,7 +48,7 @@ class CommandRunner:
 
     def leaving(self) -> Set[str]:
         """Identifiers that the client has left, which may be open still."""
-        return self._leaving
+        return self._leaving.keys()
 
     def unanswered(self) -> list[str]:
         """Identifiers whose `subscribe` was read and is not answered yet."""
@@ -80,8 +80,9 @@ class CommandRunner:
 
     def refuse(self, command: Command) -> None:
         """Of a command that is not taken, because the socket is closed for it."""
-        if command.command == "subscribe" and command.identifier is not None:
-            self._subscribing[command.identifier] = object()
+        identifier = command.identifier
+        if command.command == "subscribe" and identifier and not self._is_answered(identifier):
+            self._subscribing[identifier] = object()
 
     def _is_answered(self, identifier: str) -> bool:
         """Whether a further `subscribe` is no news: it is open, or will be answered."""
@@ -91,7 +92,7 @@ class CommandRunner:
 
     def _subscribe(self, identifier: str, command: Command) -> Job:
         name = self._subscribing[identifier] = object()
-        self._leaving.discard(identifier)
+        self._leaving.pop(identifier, None)
 
         def on_answer() -> None:
             if self._subscribing.get(identifier) is name:  # else it left and asked again
@@ -113,12 +114,17 @@ class CommandRunner:
 
         return job
 
+    def _history(self, identifier: str, command: Command) -> Job:
+        self._channels.note_request(identifier)
+        return partial(self._channels.replay, identifier, command.history)
+
     def _unsubscribe(self, identifier: str, command: Command) -> Job:
         self._subscribing.pop(identifier, None)
-        self._leaving.add(identifier)
+        name = self._leaving[identifier] = object()
 
         async def job() -> None:
             await self._channels.unsubscribe(identifier)
-            self._leaving.discard(identifier)
+            if self._leaving.get(identifier) is name:
+                del self._leaving[identifier]
 
         return job

@@ -134,13 +134,15 @@ class CableSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     connected_timeout: Seconds = 1.5
     #: Clients expect the answer to a subscribe within 5 s.
     subscribe_timeout: Seconds = 4.0
-    #: Actions, `unsubscribed` and `resync`; while one runs, the socket's next command waits.
+    #: Actions, `unsubscribed` and `resync`; while one runs, the channel's next command waits.
     command_timeout: Seconds = 10.0
     #: A command that takes longer no longer holds up those of the socket's other subscriptions:
     #: clients await the answer to each subscribe for 5 s, and all their subscribes at once.
     command_patience: Seconds = 0.25
+    #: And for less where many wait, so that all begin within this.
+    commands_begin_within: Seconds = 2.0
     #: So many of one socket's commands may run at the same time then.
-    max_commands_at_once: Count = 8
+    max_commands_at_once: Count = 16
     #: A replay of history to one subscription, at the pace of its reader; then it is `too_slow`.
     replay_timeout: Seconds = 60.0
     #: From the disconnect frame to giving up on a peer that does not answer the close.

@@ -130,7 +130,7 @@ class Connection:
         With `reconnect=False` official clients never come back by themselves. Only the first
         call counts. Must be called on the socket's event loop.
         """
-        if self.closing:
+        if self.closing or self.gone:
             return
         if not reconnect:
             self._queue.discard()  # whoever may not come back may not go on either
@@ -229,12 +229,14 @@ class Connection:
                 timer.cancel()
             self.gone = True
             self._hub.sessions.cut(self)
-            if not await self._queue.finish():
-                logger.error("%r: its last commands or callbacks took too long; cancelled", self)
-            self._channels.abandon()
-            stats.sockets_closed[self._reason] += 1
-            self._hub.detach(self)
-            await self._finish_writing(writer)
+            try:
+                if not await self._queue.finish():
+                    logger.error("%r: its last commands or callbacks took too long", self)
+            finally:
+                self._channels.abandon()
+                stats.sockets_closed[self._reason] += 1
+                self._hub.detach(self)
+                await self._finish_writing(writer)
 
     async def _enter(self) -> bool:
         """Become known to the hub.
@@ -261,7 +263,7 @@ class Connection:
 
     async def _welcome(self) -> None:
         """The first job of the queue: take up an earlier session, say welcome, then ping."""
-        restored = None if self.closing else await self._restore()
+        restored = None if self.closing or self.gone else await self._restore()
         if self.extended:
             self.push(protocol.welcome(sid=self.sid, restored=restored))
         else:
@@ -278,7 +280,10 @@ class Connection:
             stats.sessions_not_restored += 1
             return None
         stats.sessions_restored += 1
-        return await self._channels.restore(record)
+        restored = await self._channels.restore(record)
+        if self.gone:
+            await self._hub.sessions.give_back(sid, record)
+        return restored
 
     async def _leave(self) -> None:
         """The last job of the queue: each channel, then the application, hears of the end."""
@@ -335,8 +340,8 @@ class Connection:
                 self._reader.take(event)
 
     def _close(self, last: Sequence[Frame], *, code: int, drop_pending: bool = False) -> None:
-        if self.closing:
-            return
+        if self.closing or self.gone:
+            return  # nobody hears it, and nothing may cut the last callbacks short
         self.closing = True
         if not last:
             self._reason = "error"

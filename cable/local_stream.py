@@ -56,6 +56,7 @@ class LocalStream:
         self._outgoing: deque[Entry] = deque()
         self._lock = asyncio.Lock()
         self._repairing: asyncio.Task[None] | None = None
+        self._pump: asyncio.Task[None] | None = None
         self._remembered_at = 0.0
 
     @property
@@ -195,8 +196,9 @@ class LocalStream:
 
     def close(self) -> None:
         self.sequence.close()
-        if self._repairing is not None:
-            self._repairing.cancel()
+        for task in (self._repairing, self._pump):
+            if task is not None:
+                task.cancel()
 
     def _repair_if_needed(self) -> None:
         if self._timeline and self._timeline.needs_read and self._repairing is None:
@@ -253,19 +255,33 @@ class LocalStream:
 
     async def _send_paced(self, entries: Iterable[Entry]) -> None:
         """Send many at once, such that readers that keep up are not taken for slow ones."""
-        is_running = bool(self._outgoing)
         self._outgoing.extend(entries)
-        if is_running:
-            return
-        size, chunk = 0, self._settings.max_pending_bytes // 4
-        while self._outgoing:
-            entry = self._outgoing[0]
-            self._send_one(entry)
-            self._outgoing.popleft()
-            size += len(entry.message)
-            if size > chunk:
-                size = 0
+        if self._pump is None:
+            self._send_chunk()
+            if self._outgoing:
+                # A task of its own: whoever is here may be cancelled.
+                self._pump = asyncio.create_task(self._send_rest(), name="cable-pump")
+        if self._pump is not None:
+            await asyncio.wait({self._pump})
+
+    async def _send_rest(self) -> None:
+        try:
+            while self._outgoing:
                 await asyncio.sleep(0)  # the sockets are written
+                self._send_chunk()
+        finally:
+            self._pump = None
+
+    def _send_chunk(self) -> None:
+        size = 0
+        while self._outgoing and size <= self._settings.max_pending_bytes // 4:
+            entry = self._outgoing[0]
+            size += len(entry.message)
+            try:
+                self._send_one(entry)
+            finally:
+                if self._outgoing:  # else it was cleared, as lost
+                    self._outgoing.popleft()
 
     def _send_one(self, entry: Entry) -> None:
         position = protocol.stream_position(self.name, self.timeline.epoch, entry.offset)

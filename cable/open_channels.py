@@ -57,6 +57,9 @@ class OpenChannels:
         self._put = put
         self._open: dict[str, OpenChannel] = {}
         self._opening = 0
+        self._replaying = asyncio.Lock()
+        # Identifiers whose `resync` waits.
+        self._resyncs: set[str] = set()
 
     def session_record(self, *, but: Set[str]) -> SessionRecord:
         """What a later socket may take up, without the identifiers `but`.
@@ -73,6 +76,12 @@ class OpenChannels:
                 and self._hub.streams.recovers(entry.subscription)
             ],
         )
+
+    def note_request(self, identifier: str) -> None:
+        """The client of a restored subscription asks for its history; its turn will come."""
+        entry = self._open.get(identifier)
+        if entry is not None and entry.waiting is not None:
+            entry.waiting.cancel()
 
     def is_open(self, identifier: str) -> bool:
         return identifier in self._open
@@ -112,11 +121,12 @@ class OpenChannels:
             await self.join(identifier, presence)
 
     async def unsubscribe(self, identifier: str) -> None:
-        entry = self._open.pop(identifier, None)
+        entry = self._open.get(identifier)
         if entry is None:
             logger.info("%r left %.200r without a subscription", self._connection, identifier)
             return
         await self._hub.presence.leave(entry.subscription)
+        del self._open[identifier]  # not before: what ends early is closed with the others
         await self._close(entry)
         self._note_change()
 
@@ -186,6 +196,7 @@ class OpenChannels:
 
     async def resync(self, identifier: str) -> None:
         """Messages may have been lost: the channel tells its state anew."""
+        self._resyncs.discard(identifier)
         entry = self._open.get(identifier)
         if entry is None:
             return
@@ -239,6 +250,11 @@ class OpenChannels:
 
     # Parts of them.
 
+    def _want_resync(self, identifier: str) -> None:
+        if identifier not in self._resyncs:
+            self._resyncs.add(identifier)
+            self._put(partial(self.resync, identifier), identifier)
+
     def _find(self, identifier: str, what: str) -> OpenChannel | None:
         entry = self._open.get(identifier)
         if entry is None:
@@ -263,7 +279,7 @@ class OpenChannels:
         channel_class, params = self._look_up(identifier)
         connection = self._connection
         subscription = connection.make_subscription(
-            identifier, resync=lambda: self._put(partial(self.resync, identifier), identifier)
+            identifier, resync=partial(self._want_resync, identifier)
         )
         subscription.hold()
         self._opening += 1
@@ -344,7 +360,8 @@ class OpenChannels:
         subscription, connection = entry.subscription, self._connection
         subscription.begin(first)
         try:
-            async with asyncio.timeout(self._settings.replay_timeout):
+            # One after the other: several would take the room from each other.
+            async with self._replaying, asyncio.timeout(self._settings.replay_timeout):
                 for each in missed or []:
                     for message in each.entries:
                         # Made now: all of them together may be more than can wait.

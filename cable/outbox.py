@@ -37,7 +37,8 @@ class Outbox:
 
     async def room(self) -> bool:
         """Wait until less than half of the bound waits; False when the socket is closing."""
-        await self._room.wait()
+        while not self._room.is_set():  # several wait, and the first may have taken it
+            await self._room.wait()
         return self._close_code is None
 
     def push(self, frame: Frame) -> None:

@@ -109,6 +109,14 @@ class SessionKeeper:
             return None
         return record
 
+    async def give_back(self, sid: str, record: SessionRecord) -> None:
+        """The socket that took it up was cut before its client heard of that."""
+        text = msgspec.json.encode(record).decode()
+        try:
+            await self._store.save_sessions({sid: text}, seconds=self._settings.session_seconds)
+        except StoreError as error:
+            logger.warning("a session of %s is lost: %s", record.key, error)
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()

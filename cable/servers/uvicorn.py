@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: For requests in flight after the drain, where `--timeout-graceful-shutdown` says nothing.
 _HTTP_SECONDS = 10
+#: The first byte of a pong.
+_PONG = b"\x8a"
 #: Of a message, so many times what the cable takes.
 _GATHERED = 4
 #: How often it is looked whether sockets have closed, seconds.
@@ -53,8 +55,12 @@ class WebSocket(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         if self.writable.is_set():
             super().handle_ping()
-        elif pongs := self.conn.data_to_send():
-            self._pong = pongs[-1]
+            return
+        for frame in self.conn.data_to_send():
+            if frame[:1] == _PONG:
+                self._pong = frame
+            else:
+                self.transport.write(frame)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -14,6 +14,9 @@ SWEEP_LIMIT = 1000
 #: nobody is listening then.
 UNSWEPT_MS = 3_600_000
 
+#: At the least; listeners renew it every `position_check_interval`.
+UNUSED_MS = 60_000
+
 PresenceJoin = Literal["joined", "known", "mismatch"]
 
 
@@ -35,6 +38,11 @@ class HistoryOptions(msgspec.Struct, frozen=True):
     @property
     def age_ms(self) -> int:
         return milliseconds(self.seconds)
+
+    @property
+    def unused_ms(self) -> int:
+        """How long the epoch of a stream that never had a message is kept, from the last use."""
+        return min(self.meta_ms, max(self.age_ms, UNUSED_MS))
 
     @property
     def meta_ms(self) -> int:

@@ -248,7 +248,7 @@ class MemoryStore:
             self._streams.put(stream, kept)
         kept.drop_aged(now - options.age_ms)
         # Of a stream that never had a message, nothing is missed when its epoch is forgotten early.
-        kept.renew(now, options.meta_ms if kept.offset or kept.lost else options.age_ms)
+        kept.renew(now, options.meta_ms if kept.offset or kept.lost else options.unused_ms)
         return kept
 
     def _discard_empty(self, stream: str, present: Presence) -> None:

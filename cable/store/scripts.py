@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 
-from cable.store.interface import SWEEP_LIMIT, UNSWEPT_MS
+from cable.store.interface import SWEEP_LIMIT, UNSWEPT_MS, UNUSED_MS
 
 
 class Script:
@@ -68,11 +68,12 @@ end
 
 local function renew(used)
   -- Of a stream that never had a message, nothing is missed when its epoch is forgotten early.
-  local time = used > 0 and keep or ARGV[2]
+  local time = keep
+  if used == 0 then time = text(math.min(tonumber(keep), math.max(age, UNUSED_MS))) end
   redis.call('HSET', meta, 'keep', time)
   redis.call('PEXPIRE', meta, time)
 end
-"""
+""".replace("UNUSED_MS", str(UNUSED_MS))
 
 # More of ARGV: limit, message id, message, 1 for a retry.
 APPEND = Script(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -19,11 +20,11 @@ SETTINGS = CableSettings(
 class World:
     """Jobs that end when their gate opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: CableSettings = SETTINGS) -> None:
         self.log: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.errors = 0
-        self.queue = CommandQueue(SETTINGS, on_error=self._on_error)
+        self.queue = CommandQueue(settings, on_error=self._on_error)
         self.queue.start(last=self.job("last", wait=False))
 
     def _on_error(self) -> None:
@@ -130,3 +131,46 @@ async def test_job_that_fails_is_told_and_the_next_runs() -> None:
     world.put("a", "a", wait=False)
     await until(lambda: world.log == ["a"])
     assert world.errors == 1
+
+
+async def test_end_is_not_missed_when_a_job_ends_as_it_is_set_aside() -> None:
+    for _ in range(20):
+        world = World()
+
+        async def job() -> None:
+            await asyncio.sleep(SETTINGS.command_patience - 0.0005)
+
+        world.queue.put(job, key="a")
+        await asyncio.sleep(0.001)
+        finishing = asyncio.create_task(world.queue.finish())
+        await asyncio.sleep(0.002)
+        time.sleep(SETTINGS.command_patience)  # the loop is busy over both moments
+        assert await finishing  # within `leftover_timeout`
+
+
+async def test_however_many_wait_all_begin_in_time() -> None:
+    settings = CableSettings(
+        command_patience=1.0, commands_begin_within=0.5, max_commands_at_once=1000
+    )
+    world = World(settings)
+    for number in range(40):
+        world.put(str(number), str(number))
+    await until(lambda: len(world.log) == 40)  # not after 40 times the patience
+    assert world.queue.pending == 40
+
+
+async def test_job_that_resists_keeps_the_last_from_nothing() -> None:
+    world = World()
+    let_go = asyncio.Event()
+
+    async def resists() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await let_go.wait()
+
+    world.queue.put(resists, key="a")
+    await asyncio.sleep(0)
+    assert not await world.queue.finish()
+    assert world.log == ["last"]
+    let_go.set()

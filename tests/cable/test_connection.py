@@ -209,7 +209,7 @@ async def test_unsubscribed_that_hangs_does_not_keep_the_socket(
     started = time.monotonic()
     await socket.leave()
     assert time.monotonic() - started < 1
-    assert "its last commands or callbacks took too long; cancelled" in caplog.text
+    assert "its last commands or callbacks took too long" in caplog.text
     assert hub.connections == set()
     assert len(hub.streams) == 0
 

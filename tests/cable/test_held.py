@@ -146,3 +146,33 @@ async def test_messages_of_a_replay_become_frames_when_there_is_room(
     socket.writable.set()
     assert await socket.next() == {"type": "confirm_subscription", "identifier": A}
     assert [(await socket.message(A))["n"] for _ in range(100)] == list(range(1, 101))
+
+
+async def test_several_replays_to_one_slow_reader_wait_for_each_other(
+    hub: Hub, open_socket: Open, store: UnrulyStore, settings: Settings
+) -> None:
+    settings.CABLE = {
+        **settings.CABLE,
+        "max_pending_bytes": 200_000,
+        "command_patience": 0.01,
+        "command_timeout": 0.3,
+        "subscribe_timeout": 2.0,
+    }
+    await hub.close()
+    streams = [f"s{number}" for number in range(8)]
+    for stream in streams:
+        for number in range(12):
+            await abroadcast(stream, {"n": number, "filler": "x" * 50_000})
+    socket = await open_socket(extended=True)
+    for stream in streams:
+        history = await at(store, 0, stream)
+        socket.command("subscribe", identifier(stream), history=history)
+    confirmed = 0
+    while confirmed < len(streams):
+        frame = await socket.next()
+        assert frame.get("type") in (None, "confirm_subscription", "confirm_history"), frame
+        confirmed += frame.get("type") == "confirm_history"
+        # It takes a frame at a time, and each replay lasts longer than a wait for room may.
+        socket.writable.clear()
+        asyncio.get_running_loop().call_later(0.005, socket.writable.set)
+    await Hub.current().close()

@@ -13,6 +13,7 @@ from cable.conf import CableSettings
 from cable.local_stream import LocalStream
 from cable.stats import stats
 from cable.store import StoreError
+from cable.timeline import Since
 from tests.cable.polling import until
 from tests.cable.sink import Sink
 from tests.cable.unruly import OPTIONS, UnrulyStore
@@ -23,13 +24,13 @@ REJECT_HISTORY = {"type": "reject_history", "identifier": "a"}
 class Stream:
     """A stream of this process, its log, and a listener of each kind."""
 
-    def __init__(self, store: UnrulyStore) -> None:
+    def __init__(self, store: UnrulyStore, **settings: Any) -> None:
         self.store = store
         self.local = LocalStream(
             "stream",
             history=OPTIONS,
             store=store,  # type: ignore[arg-type]
-            settings=CableSettings(gap_wait=0.01),
+            settings=CableSettings(gap_wait=0.01, **settings),
             on_gap=lambda local: None,
         )
         self.base, self.sink = Sink(), Sink(extended=True)
@@ -265,8 +266,6 @@ async def test_excluded_socket_is_not_excluded_from_another_epochs_message(strea
 async def test_copy_of_the_history_is_dropped_before_it_is_old(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cable.timeline import Since
-
     stream.local.receive(await stream.store_next())
     since = Since(await stream.store.epoch(), 0, None)
     assert await stream.local.backlog(stream.sink, since) == []
@@ -288,3 +287,22 @@ async def test_copy_of_the_history_is_dropped_before_it_is_old(
     monkeypatch.setattr(loop, "time", lambda: now + OPTIONS.seconds / 5 + 1)
     stream.local.forget_old()
     assert not stream.local.timeline.remembers
+
+
+async def test_repair_goes_on_when_whoever_began_it_is_gone(store: UnrulyStore) -> None:
+    stream = Stream(store, max_pending_bytes=4000)
+    await stream.local.start()
+    stream.local.add(stream.sink)
+    for number in range(10):
+        await store.keep(f'{{"n":{number},"x":"{"y" * 900}"}}')
+    since = Since(await store.epoch(), 10, None)
+    stream.events += [{}] * 10
+    asking = asyncio.create_task(stream.local.backlog(stream.sink, since))
+    while not stream.local._outgoing:
+        await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    await until(lambda: len(stream.sink.frames) == 10)
+    stream.local.receive(await stream.store_next())
+    await until(lambda: len(stream.sink.frames) == 11)
+    stream.local.close()

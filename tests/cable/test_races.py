@@ -15,6 +15,8 @@ from cable import (
     Identity,
     Scope,
     State,
+    Unauthorized,
+    abroadcast,
     action,
     adisconnect_identity,
 )
@@ -284,3 +286,182 @@ async def test_identifier_forges_no_line_of_the_log(
     await socket.quiet()
     assert r"x\nCRITICAL" in caplog.text
     assert "\nCRITICAL" not in caplog.text
+
+
+async def test_client_that_leaves_again_while_it_is_leaving_is_answered(
+    open_socket: Open, settings: Settings
+) -> None:
+    settings.CABLE = {**settings.CABLE, "command_timeout": 5.0, "subscribe_timeout": 5.0}
+    gates = {name: asyncio.Event() for name in ("first", "other")}
+    calls: list[str] = []
+
+    class Leaving(Channel):
+        async def subscribed(self) -> None:
+            if self.params.get("name") == "b":
+                await gates["other"].wait()
+
+        async def unsubscribed(self) -> None:
+            calls.append("left")
+            if len(calls) == 1:
+                await gates["first"].wait()
+
+    socket = await open_socket({"Streams": Leaving})
+    await socket.subscribe(A)
+    for command in ("unsubscribe", "subscribe"):
+        socket.command(command, A)
+    socket.command("subscribe", B)
+    await until(lambda: calls)
+    socket.command("unsubscribe", A)
+    await asyncio.sleep(0.01)
+    gates["first"].set()
+    assert await socket.next() == CONFIRMED
+    socket.command("subscribe", A)
+    gates["other"].set()
+    answers = [await socket.next() for _ in range(2)]
+    assert CONFIRMED in answers
+    assert calls == ["left", "left"]
+
+
+@pytest.mark.parametrize("how", ["told", "unauthorized"])
+async def test_disconnect_that_comes_during_the_last_callbacks_changes_nothing(
+    hub: Hub, open_socket: Open, settings: Settings, how: str
+) -> None:
+    settings.CABLE = {
+        **settings.CABLE,
+        "close_timeout": 0.05,
+        "command_timeout": 3.0,
+        "leftover_timeout": 1.0,
+        "teardown_timeout": 3.0,
+    }
+    await hub.close()
+    said: list[str] = []
+
+    class Slow(Channel):
+        async def unsubscribed(self) -> None:
+            said.append("unsubscribed begins")
+            await asyncio.sleep(0.3)
+            said.append("unsubscribed ends")
+
+        @action
+        async def leave(self) -> None:
+            await asyncio.sleep(0.1)
+            raise Unauthorized
+
+    async def disconnected(connection: Connection) -> None:
+        said.append("disconnected")
+
+    socket = await open_socket({"Streams": Slow}, disconnected=disconnected, query="jid=ann")
+    await socket.subscribe(A)
+    if how == "unauthorized":
+        socket.perform(A, "leave")
+        await asyncio.sleep(0.02)
+    socket.cut()
+    await asyncio.sleep(0.02)
+    Hub.current()._disconnect("ann", reconnect=True)
+    await asyncio.wait([socket.task], timeout=3)
+    assert said == ["unsubscribed begins", "unsubscribed ends", "disconnected"]
+    assert (Hub.current().connections, Hub.current().identities) == (set(), 0)
+    await Hub.current().close()
+
+
+async def test_subscribe_that_is_one_too_many_and_open_gets_no_second_answer(
+    open_socket: Open, settings: Settings
+) -> None:
+    settings.CABLE = {**settings.CABLE, "command_burst": 2, "commands_per_second": 0.001}
+    socket = await open_socket(extended=True)
+    await socket.subscribe(A)
+    for _ in range(2):
+        socket.command("subscribe", A)
+    assert (await socket.next())["reason"] == "too_many_commands"
+
+
+async def test_unsubscribe_that_is_cut_short_leaves_no_listener(
+    hub: Hub, open_socket: Open, store: UnrulyStore, settings: Settings
+) -> None:
+    settings.CABLE = {**settings.CABLE, "leftover_timeout": 0.1, "command_timeout": 3.0}
+    await hub.close()
+    calls: list[str] = []
+
+    class Present(Channel):
+        async def subscribed(self) -> None:
+            await self.stream_from("room", presence=True)
+            await self.join_presence("7")
+
+        async def unsubscribed(self) -> None:
+            calls.append("unsubscribed")
+
+    socket = await open_socket({"Streams": Present}, extended=True)
+    socket.command("subscribe", A)
+    while (await socket.next())["type"] != "confirm_subscription":
+        pass
+    store.gate("presence_leave")
+    socket.command("unsubscribe", A)
+    await until(lambda: "presence_leave" in store.calls)
+    socket.cut()
+    await asyncio.wait([socket.task], timeout=3)
+    assert calls == ["unsubscribed"]
+    assert Hub.current().streams.get("room") is None
+    await Hub.current().close()
+
+
+async def test_session_of_a_socket_that_is_cut_while_taking_it_up_is_not_spent(
+    open_socket: Open, store: UnrulyStore, settings: Settings
+) -> None:
+    settings.CABLE = {**settings.CABLE, "subscribe_timeout": 2.0}
+    earlier = await with_session(open_socket, store, A)
+    go, begun = asyncio.Event(), asyncio.Event()
+
+    class Slow(Streams):
+        async def subscribed(self) -> None:
+            begun.set()
+            await go.wait()
+            await super().subscribed()
+
+    socket = await resumed(open_socket, earlier, channels={"Streams": Slow}, welcomed=False)
+    await begun.wait()
+    socket.cut()
+    await asyncio.sleep(0.01)
+    go.set()
+    await asyncio.wait([socket.task])
+    assert (await resumed(open_socket, earlier)).restored == [A]
+
+
+async def test_requests_that_came_in_time_may_wait_for_their_turn(
+    open_socket: Open, store: UnrulyStore, settings: Settings
+) -> None:
+    settings.CABLE = {**settings.CABLE, "restore_hold": 0.1, "command_timeout": 2.0}
+    earlier = await with_session(open_socket, store, A, B)
+    socket = await resumed(open_socket, earlier)
+    assert socket.restored == [A, B]
+    store.late["read"] = asyncio.Event()
+    for channel in (A, B):
+        socket.command("history", channel, history={"since": 1})
+    await abroadcast("stream", {"n": 1})
+    await asyncio.sleep(0.2)  # longer than they are held without a request
+    store.late["read"].set()
+    said: list[Any] = []
+    while len([frame for frame in said if "history" in frame.get("type", "")]) < 2:
+        said.append(await socket.next())
+    assert {frame.get("type") for frame in said} <= {None, "confirm_history"}
+
+
+async def test_several_losses_ask_for_one_new_state(hub: Hub, open_socket: Open) -> None:
+    calls: list[int] = []
+    go = asyncio.Event()
+
+    class Resyncs(Streams):
+        async def resync(self) -> None:
+            calls.append(1)
+            await go.wait()
+
+    socket = await open_socket({"Streams": Resyncs})
+    await socket.subscribe(identifier("plain"))
+    for _ in range(10):
+        hub._on_interrupted()
+    await until(lambda: calls)
+    (connection,) = hub.connections
+    assert connection.pending_commands() == 1
+    hub._on_interrupted()  # during one, another is due
+    assert connection.pending_commands() == 2
+    go.set()
+    await until(lambda: len(calls) == 2)

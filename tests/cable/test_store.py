@@ -252,3 +252,22 @@ async def test_sessions(world: World) -> None:
     await store.save_sessions({}, seconds=60)
     await store.touch_sessions([], seconds=60)
     await store.delete_sessions([])
+
+
+async def test_epoch_of_a_stream_without_a_message_is_kept_for_a_minute_or_its_age(
+    world: World,
+) -> None:
+    """Whoever may name streams must not fill the store; but listeners renew what they hear."""
+    for seconds, minutes in ((1, 1), (120, 2)):
+        options = HistoryOptions(limit=3, seconds=seconds, meta_seconds=3600)
+        name = f"unused.{seconds}"
+        head = await world.store.head(name, options)
+        await world.advance(minutes * MINUTE - 5_000)
+        assert await world.store.heads([name]) == [head]  # which renews it
+        await world.advance(minutes * MINUTE - 5_000)
+        assert await world.store.head(name, options) == head
+        await world.advance(minutes * MINUTE + 1_000)
+        assert await world.store.heads([name]) == [None]
+        used = await world.store.append(name, "1", message_id="x", options=options)
+        await world.advance(50 * MINUTE)
+        assert await world.store.heads([name]) == [used]

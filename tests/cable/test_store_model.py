@@ -35,16 +35,10 @@ class Model:
         self.epoch = ""
         self.used_at = self.now
         self.base = 0
-        self.restarted = False
         self.all: list[Appended] = []
 
-    @property
-    def keep(self) -> int:
-        """Of a stream that never had a message the epoch need not be known for long."""
-        return META if self.all or self.restarted else AGE
-
     def use(self) -> None:
-        if self.now - self.used_at >= self.keep:
+        if self.now - self.used_at >= META:
             self.forget()
         self.used_at = self.now
 
@@ -145,7 +139,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def heads(self) -> None:
-        known = bool(self.model.epoch) and self.model.now - self.model.used_at < self.model.keep
+        known = bool(self.model.epoch) and self.model.now - self.model.used_at < META
         found = self.run(self.world.store.heads(["other", "s"]))
         if known:
             self.model.use()
@@ -157,7 +151,6 @@ class Machine(RuleBasedStateMachine):
         head = self.run(self.world.store.restart("s", self.options))
         after = self.run(self.world.now())
         self.model.forget()
-        self.model.restarted = True
         self.learn_epoch(head.epoch)
         assert head == self.model.head()
         self.model.base = self.run(self.world.store.read("s", self.options)).lost_ms
