@@ -17,6 +17,7 @@ from cable import CableApplication  # noqa: E402
 from dispatch.sockets import around_command, authenticate  # noqa: E402
 from sera.body_limit import BodyLimit  # noqa: E402
 from sera.metrics import Metrics  # noqa: E402
+from tracking.api.endpoint import FixesEndpoint  # noqa: E402
 from tracking.channels import MapChannel  # noqa: E402
 
 cable = CableApplication(
@@ -36,6 +37,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 
 
 http = Metrics(
-    BodyLimit(django_http, max_bytes=settings.MAX_BODY_BYTES), token=settings.METRICS_TOKEN
+    BodyLimit(FixesEndpoint(django_http), max_bytes=settings.MAX_BODY_BYTES),
+    token=settings.METRICS_TOKEN,
 )
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})

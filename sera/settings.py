@@ -214,6 +214,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.SECURE_COOKIES
 
 # Bounds how long a revoked phone may still speak at doors that ask no database.
 ACCESS_TOKEN_SECONDS = 10 * 60
+# Of one process, some 2 kB each: the phones that upload within those minutes.
+ACCESS_TOKENS_REMEMBERED = 10_000
 # A phone that was not used for this long signs in again.
 REFRESH_TOKEN_SECONDS = 30 * 24 * 3600
 # A phone may lose the answer that carried its new refresh token; within this time its
@@ -255,6 +257,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # --- Positions
 FIXES_MAX_ITEMS = 1000
+# Of one process. Fixes that wait for a commit: half a second's work, some 30 MB. Beyond it phones
+# are told to come back.
+INGEST_MAX_WAITING_FIXES = 20_000
+# Fixes of one commit: larger ones gain nothing and make the phones in them wait.
+INGEST_MAX_COMMIT_FIXES = 2_000
+INGEST_RETRY_AFTER_SECONDS = 2
 # Phones' clocks run a little ahead. Past this, a fix is history but not the live position.
 FIX_LIVE_AHEAD_SECONDS = 120
 # A clock that is a day wrong is broken, and its fixes would hide every true one.

@@ -55,6 +55,19 @@ def current_schema() -> str:
     return schema
 
 
+def quoted_schema(schema: str) -> str:
+    """A company's schema as an identifier of SQL, for statements that span companies.
+
+    All else enters the company with `company_scope`.
+
+    Raises:
+        NoCompanyError: `schema` is empty or `public`.
+    """
+    if not schema or schema == PUBLIC:
+        raise NoCompanyError(f"{schema!r} is not a company's schema")
+    return connection.ops.quote_name(schema)
+
+
 @contextmanager
 def company_scope(schema: str) -> Iterator[None]:
     """Bind this thread's database connection and this context to one company.

@@ -60,11 +60,9 @@ def locate(host: str) -> Company:
     Raises:
         UnknownHostError: no company has this host.
     """
-    now = time.monotonic()
-    with _lock:
-        remembered = _remembered.get(host)
-    if remembered is None or remembered[0] <= now:
-        remembered = (now + settings.TENANT_CACHE_SECONDS, _read_company(host))
+    remembered = _recall(host)
+    if remembered is None:
+        remembered = (time.monotonic() + settings.TENANT_CACHE_SECONDS, _read_company(host))
         with _lock:
             _remembered.pop(host, None)
             while len(_remembered) >= MAX_REMEMBERED_HOSTS:
@@ -73,6 +71,18 @@ def locate(host: str) -> Company:
     if remembered[1] is None:
         raise UnknownHostError(f"no company answers on {host!r}")
     return remembered[1]
+
+
+def recall(host: str) -> Company | None:
+    """The company that this process knows to answer on `host`, without asking the database."""
+    remembered = _recall(host)
+    return None if remembered is None else remembered[1]
+
+
+def _recall(host: str) -> tuple[float, Company | None] | None:
+    with _lock:
+        remembered = _remembered.get(host)
+    return remembered if remembered is not None and remembered[0] > time.monotonic() else None
 
 
 def forget_hosts() -> None:

@@ -89,7 +89,7 @@ def test_the_marker_takes_the_newest_of_a_shuffled_batch() -> None:
 
 def test_a_late_fix_is_history_and_moves_no_marker() -> None:
     record_fixes(technician_id=1, fixes=[fix(5)])
-    with patch("tracking.actions.broadcast_state") as sent:
+    with patch("tracking.actions.recording.broadcast_state") as sent:
         assert record_fixes(technician_id=1, fixes=[fix(1)]) == ["stored"]
     assert sent.call_count == 0
     assert Fix.objects.count() == 2
@@ -126,7 +126,7 @@ def test_the_map_hears_of_the_newest_fix_after_the_commit(
 
 def test_the_map_hears_what_its_next_load_would_read() -> None:
     """Of the company, the technician and the newest moment; equal to the last byte."""
-    with patch("tracking.actions.broadcast_state") as sent:
+    with patch("tracking.actions.recording.broadcast_state") as sent:
         batch = [fix(0), fix(2.5, lat=60.25, accuracy=5.0, heading=360.0, battery=1.0), fix(1)]
         record_fixes(technician_id=2, fixes=batch)
     ((stream, changes), _) = sent.call_args
@@ -153,7 +153,7 @@ def test_versions_order_positions_as_the_database_does_to_the_microsecond() -> N
     microsecond = timedelta(microseconds=1)
     versions = []
     for moment in (NOON, NOON + microsecond, NOON, NOON + 2 * microsecond):
-        with patch("tracking.actions.broadcast_state") as sent:
+        with patch("tracking.actions.recording.broadcast_state") as sent:
             each = FixForm(id=uuid.uuid4(), recorded_at=moment, lat=60.0, lon=26.9)
             record_fixes(technician_id=1, fixes=[each])
         versions += [call.args[1]["1"].version for call in sent.call_args_list]
@@ -172,7 +172,7 @@ def test_who_is_out_of_service_is_not_on_the_map() -> None:
 
 def test_nothing_is_stored_when_a_statement_fails() -> None:
     with (
-        patch("tracking.actions._move", side_effect=RuntimeError("broken")),
+        patch("tracking.actions.storing._position", side_effect=RuntimeError("broken")),
         pytest.raises(RuntimeError, match="broken"),
     ):
         record_fixes(technician_id=1, fixes=[fix(0)])
@@ -182,7 +182,7 @@ def test_nothing_is_stored_when_a_statement_fails() -> None:
 def test_without_a_company_nothing_is_stored() -> None:
     with (
         platform_scope(),
-        patch("tracking.actions._insert") as insert,
+        patch("tracking.actions.recording.store_readings") as insert,
         pytest.raises(NoCompanyError),
     ):
         record_fixes(technician_id=1, fixes=[fix(0)])

@@ -1,7 +1,8 @@
-"""Where phones post."""
+"""What phones post, whichever door it comes through."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,63 +17,89 @@ from dispatch.auth import current_user
 from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
-from tracking.actions import record_fixes
-from tracking.fixes import FixForm, decode_body, read_fix
+from tracking.actions import Outcome, record_fixes
+from tracking.fixes import FixForm, decode_body, read_fix, read_right
+
+
+class PostedFixes:
+    """One fix, or a batch in which a wrong item blocks no good one."""
+
+    def __init__(self, body: bytes, *, technician_id: int, now: datetime) -> None:
+        """Read a body.
+
+        Raises:
+            BadInputError: the body, or the one fix in it, cannot be used.
+        """
+        #: Those that can be stored.
+        self.fixes: list[FixForm] = []
+        # What is answered for each item; and which of them are in `fixes`, in order.
+        self._results: list[dict[str, Any]] = []
+        self._good: list[int] = []
+        right = read_right(body, technician_id=technician_id, now=now)
+        self._is_batch = isinstance(right, list)
+        if isinstance(right, FixForm):
+            self.fixes.append(right)
+        elif right is not None and len(right) <= settings.FIXES_MAX_ITEMS:
+            self.fixes = right
+            self._good = list(range(len(right)))
+            self._results = [{"index": index, "id": str(fix.id)} for index, fix in enumerate(right)]
+        else:
+            self._read_each(decode_body(body), technician_id, now)
+
+    def _read_each(self, content: Any, technician_id: int, now: datetime) -> None:
+        """Raises BadInputError."""
+        self._is_batch = isinstance(content, list)
+        if not self._is_batch:
+            self.fixes.append(read_fix(content, technician_id=technician_id, now=now))
+            return
+        if len(content) > settings.FIXES_MAX_ITEMS:
+            raise BadInputError(
+                FieldError(
+                    "body",
+                    f"{len(content)} fixes",
+                    f"may hold at most {settings.FIXES_MAX_ITEMS} fixes; send several batches",
+                ),
+                status=413,
+            )
+        for index, item in enumerate(content):
+            given = item.get("id") if isinstance(item, dict) else None
+            result: dict[str, Any] = {
+                "index": index,
+                "id": echo(given) if isinstance(given, str) else None,
+            }
+            try:
+                self.fixes.append(read_fix(item, technician_id=technician_id, now=now))
+                self._good.append(index)
+            except BadInputError as error:
+                result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
+            self._results.append(result)
+
+    def answer(self, outcomes: Sequence[Outcome]) -> tuple[int, dict[str, Any]]:
+        """Status and content of the answer; `outcomes` of `fixes`, in order."""
+        if not self._is_batch:
+            (fix,), (outcome,) = self.fixes, outcomes
+            return 201 if outcome == "stored" else 200, {"id": str(fix.id), "status": outcome}
+        for index, outcome in zip(self._good, outcomes, strict=True):
+            self._results[index]["status"] = outcome
+        return 200, {
+            "results": self._results,
+            "stored": outcomes.count("stored"),
+            "duplicate": outcomes.count("duplicate"),
+            "rejected": len(self._results) - len(outcomes),
+        }
 
 
 def post_fixes(request: Request) -> Response:
-    """Take the posted fixes of the token's technician: one object, or an array.
+    """Take the posted fixes of the caller's technician: one object, or an array.
 
     Raises:
         BadInputError: the body, or the one fix in it, cannot be used; nothing was stored.
         PermissionDenied: the user is no technician.
     """
     technician = _own_technician(current_user(request))
-    now = timezone.now()
-    body = decode_body(request._request.body)
-    if isinstance(body, list):
-        return _post_batch(technician, body, now)
-    fix = read_fix(body, technician_id=technician.pk, now=now)
-    (outcome,) = record_fixes(technician_id=technician.pk, fixes=[fix])
-    return Response(
-        {"id": str(fix.id), "status": outcome}, status=201 if outcome == "stored" else 200
-    )
-
-
-def _post_batch(technician: Technician, items: list[Any], now: datetime) -> Response:
-    if len(items) > settings.FIXES_MAX_ITEMS:
-        raise BadInputError(
-            FieldError(
-                "body",
-                f"{len(items)} fixes",
-                f"may hold at most {settings.FIXES_MAX_ITEMS} fixes; send several batches",
-            ),
-            status=413,
-        )
-    good: list[tuple[int, FixForm]] = []
-    results: list[dict[str, Any]] = []
-    for index, item in enumerate(items):
-        given = item.get("id") if isinstance(item, dict) else None
-        result: dict[str, Any] = {
-            "index": index,
-            "id": echo(given) if isinstance(given, str) else None,
-        }
-        try:
-            good.append((index, read_fix(item, technician_id=technician.pk, now=now)))
-        except BadInputError as error:
-            result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
-        results.append(result)
-    outcomes = record_fixes(technician_id=technician.pk, fixes=[fix for _, fix in good])
-    for (index, _), outcome in zip(good, outcomes, strict=True):
-        results[index]["status"] = outcome
-    return Response(
-        {
-            "results": results,
-            "stored": outcomes.count("stored"),
-            "duplicate": outcomes.count("duplicate"),
-            "rejected": len(items) - len(outcomes),
-        }
-    )
+    posted = PostedFixes(request._request.body, technician_id=technician.pk, now=timezone.now())
+    status, content = posted.answer(record_fixes(technician_id=technician.pk, fixes=posted.fixes))
+    return Response(content, status=status)
 
 
 def _own_technician(user: User) -> Technician:
