@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from dispatch.models import PhoneSession, Technician, User
@@ -276,3 +277,35 @@ async def test_database_that_is_away_is_told_to_each_and_the_next_works(
     assert [type(result) for result in results] == [OperationalError] * 3
     assert await commit.record(upload(acme, session, fix(3, lat=3.0))) == ["stored"]
     assert await in_thread(latitudes, acme) == [3.0]
+
+
+async def test_what_became_of_uploads_is_counted(
+    acme: Persona, monkeypatch: pytest.MonkeyPatch, told: list[Any]
+) -> None:
+    def counted() -> dict[str, float]:
+        wanted = ("tracking_fixes_total", "tracking_uploads_refused_total", "tracking_waiting")
+        return {
+            " ".join([sample.name, *sample.labels.values()]): sample.value
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name.startswith(wanted)
+        }
+
+    session, commits, commit = await in_thread(signed_in, acme), Commits(monkeypatch), GroupCommit()
+    before, one = counted(), fix(0)
+    sending = await sent(
+        commit,
+        commits,
+        upload(acme, session, one, fix(1)),
+        upload(acme, session, one),
+        upload(acme, uuid.uuid4(), fix(2)),
+    )
+    assert counted()["tracking_waiting_fixes"] == before["tracking_waiting_fixes"] + 4
+    commits.go.set()
+    await asyncio.gather(*sending, return_exceptions=True)
+    changed = {name: after - before[name] for name, after in counted().items()}
+    assert {name: change for name, change in changed.items() if change} == {
+        "tracking_fixes_total stored": 2,
+        "tracking_fixes_total duplicate": 1,
+        "tracking_uploads_refused_total signed_out": 1,
+    }

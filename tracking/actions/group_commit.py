@@ -24,6 +24,7 @@ from tenants.context import run_on_platform
 from tenants.streams import company_stream
 from tracking.actions.storing import MAP_STREAM, Outcome, Reading, Stored, store_readings
 from tracking.fixes import FixForm
+from tracking.measures import COMMITS, FIXES, REFUSALS, WAITING
 
 logger = logging.getLogger(__name__)
 
@@ -82,10 +83,11 @@ class GroupCommit:
         if not upload.fixes:
             return []
         if self._fixes + len(upload.fixes) > settings.INGEST_MAX_WAITING_FIXES:
+            REFUSALS.labels("busy").inc()
             raise Busy(f"{self._fixes} fixes wait already")
         done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
         self._waiting.append((upload, done))
-        self._fixes += len(upload.fixes)
+        self._count(len(upload.fixes))
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_all(), name="ingest-commit")
         return await done
@@ -97,16 +99,22 @@ class GroupCommit:
                 uploads = [upload for upload, _ in batch]
                 results: Sequence[Result]
                 try:
-                    results, changes = await run_on_platform(commit_uploads, uploads)
+                    with COMMITS.time():
+                        results, changes = await run_on_platform(commit_uploads, uploads)
                 except Exception as error:  # told to each of the phones
                     results, changes = [error] * len(batch), {}
-                self._fixes -= sum(len(upload.fixes) for upload in uploads)
+                self._count(-sum(len(upload.fixes) for upload in uploads))
+                _measure(results)
                 for (_, done), result in zip(batch, results, strict=True):
                     _settle(done, result)
                 for schema, states in changes.items():
                     self._publish(schema, states)
         finally:
             self._committer = None
+
+    def _count(self, fixes: int) -> None:
+        self._fixes += fixes
+        WAITING.inc(fixes)
 
     def _take(self) -> list[tuple[Upload, asyncio.Future[list[Outcome]]]]:
         """The oldest, as many as one commit may hold; at least one."""
@@ -203,6 +211,21 @@ def _commit(
             results[number] = [next(outcomes) for _ in uploads[number].fixes]
         if stored.changes:
             changes[schema] = stored.changes
+
+
+def _measure(results: Sequence[Result]) -> None:
+    for result in results:
+        match result:
+            case list():
+                stored = result.count("stored")
+                FIXES.labels("stored").inc(stored)
+                FIXES.labels("duplicate").inc(len(result) - stored)
+            case NotSignedIn():
+                REFUSALS.labels("signed_out").inc()
+            case CompanyFailed():
+                REFUSALS.labels("company").inc()
+            case _:
+                REFUSALS.labels("database").inc()
 
 
 def _phone(upload: Upload) -> tuple[UUID, int]:

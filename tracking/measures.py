@@ -1,0 +1,19 @@
+"""What `/metrics` tells of uploads. `docs/metrics.md` says what a bad value means."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+WAITING = Gauge("tracking_waiting_fixes", "Fixes that wait for a commit or are in one.")
+COMMITS = Histogram(
+    "tracking_commit_seconds",
+    "Commits of uploads, with the wait for a thread and a connection.",
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+FIXES = Counter("tracking_fixes", "Fixes of phones' uploads by outcome.", ["outcome"])
+REFUSALS = Counter("tracking_uploads_refused", "Uploads that were not stored by cause.", ["cause"])
+
+for _outcome in ("stored", "duplicate"):
+    FIXES.labels(_outcome)
+for _cause in ("busy", "signed_out", "company", "database"):
+    REFUSALS.labels(_cause)
