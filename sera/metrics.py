@@ -13,7 +13,8 @@ from prometheus_client.exposition import choose_encoder
 from cable.metrics import CableCollector
 from sera.body_limit import Application, Receive, Send
 
-disable_created_metrics()  # a second line for each, which nobody reads
+# A second line for each counter, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 # Beside the cable's, the registry has the process's own: memory, CPU, open files, collections.
 REGISTRY.register(CableCollector())
 
