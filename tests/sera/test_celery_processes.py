@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,12 +74,13 @@ def test_a_task_in_a_worker_s_child_reaches_a_viewer_of_its_company(
         tmp_path / "worker",
         {"DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tests.sera.moving_settings"},
     )
-    worker.start()
     viewers = []
-    try:
+    worker.start()
+    with ExitStack() as stack:
+        stack.callback(worker.stop)
         for persona in (acme, globex):
             token = access_token(server.phone_of(persona, persona.dispatcher))
-            viewers.append(server.cable_of(persona, token))
+            viewers.append(stack.enter_context(server.cable_of(persona, token)))
             assert frames(viewers[-1], 1)[0]["type"] == "welcome"
             subscribe(viewers[-1], "MapChannel")
             assert frames(viewers[-1], 3)[-1]["message"]["items"] == {}
@@ -93,8 +95,5 @@ def test_a_task_in_a_worker_s_child_reaches_a_viewer_of_its_company(
             (change,) = frames(viewer, 1)
             position = {"lat": 1.5, "lon": 2.5}
             assert change["message"]["items"] == {str(persona.technician_id): position}
-    finally:
-        for viewer in viewers:
-            viewer.close()
         assert worker.stop() == 0
     assert "ERROR" not in worker.log.read_text()
