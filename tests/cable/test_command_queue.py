@@ -54,7 +54,7 @@ async def test_long_job_is_set_aside_for_others_but_not_for_its_own() -> None:
     world.put("a2", "a", wait=False)
     world.put("b1", "b", wait=False)
     await until(lambda: world.log == ["a1", "b1"])
-    assert world.queue.pending == 2
+    await until(lambda: world.queue.pending == 2)
     world.gates["a1"].set()
     await until(lambda: world.queue.is_idle)
     assert world.log == ["a1", "b1", "a2"]
@@ -135,7 +135,7 @@ async def test_job_that_fails_is_told_and_the_next_runs() -> None:
 
 async def test_end_is_not_missed_when_a_job_ends_as_it_is_set_aside() -> None:
     for _ in range(20):
-        world = World()
+        world = World(CableSettings(command_patience=0.02, leftover_timeout=30.0))
 
         async def job() -> None:
             await asyncio.sleep(SETTINGS.command_patience - 0.0005)
@@ -145,7 +145,8 @@ async def test_end_is_not_missed_when_a_job_ends_as_it_is_set_aside() -> None:
         finishing = asyncio.create_task(world.queue.finish())
         await asyncio.sleep(0.002)
         time.sleep(SETTINGS.command_patience)  # the loop is busy over both moments
-        assert await finishing  # within `leftover_timeout`
+        async with asyncio.timeout(10):
+            assert await finishing
 
 
 async def test_however_many_wait_all_begin_in_time() -> None:
