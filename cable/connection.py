@@ -52,7 +52,7 @@ async def _identify(authenticate: Authenticate, scope: Scope) -> Identity:
 class Connection:
     """What channels see of their socket, and the socket's life.
 
-    Three coroutines serve it: this one reads, one runs commands in order, one writes.
+    Three coroutines serve it: this one reads, one begins commands in order, one writes.
     """
 
     #: Set before the first command runs.
