@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dispatch.auth import current_user
-from dispatch.models import Job
+from dispatch.models import Job, Skill
 from dispatch.queries import visible_jobs
 
 
@@ -24,7 +24,7 @@ class JobCustomerSerializer(serializers.Serializer[Any]):
 class JobSerializer(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     title = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Job.Kind.choices)
+    kind = serializers.ChoiceField(choices=Skill.choices)
     status = serializers.ChoiceField(choices=Job.Status.choices)
     customer = JobCustomerSerializer()
     address = serializers.CharField()

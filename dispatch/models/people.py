@@ -6,6 +6,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -14,6 +15,14 @@ LATITUDE = [MinValueValidator(-90.0), MaxValueValidator(90.0)]
 LONGITUDE = [MinValueValidator(-180.0), MaxValueValidator(180.0)]
 E164 = RegexValidator(r"^\+[1-9]\d{6,14}$", "Use the E.164 form, such as +12025550123.")
 COLOR = RegexValidator(r"^#[0-9a-f]{6}$", "Use the form #rrggbb in lower case.")
+
+
+class Skill(models.TextChoices):
+    """What a job asks for, and what a technician is trained for."""
+
+    PLUMBING = "plumbing"
+    ELECTRICAL = "electrical"
+    HEATING = "heating"
 
 
 class UserManager(BaseUserManager["User"]):
@@ -68,6 +77,12 @@ class Technician(models.Model):
     name = models.CharField(max_length=120)
     color = models.CharField(max_length=7, validators=[COLOR], help_text="#rrggbb on the map.")
     phone = models.CharField(max_length=16, blank=True, validators=[E164])
+    skills = ArrayField(
+        models.CharField(max_length=20, choices=Skill.choices),
+        default=list,
+        blank=True,
+        help_text="What they are trained for; empty: everything.",
+    )
     is_active = models.BooleanField(default=True)
 
     class Meta:
@@ -82,8 +97,28 @@ class Technician(models.Model):
         return "".join(word[0] for word in (words[:1] + words[-1:] if words[1:] else words)).upper()
 
 
+class Shift(models.Model):
+    """When a technician works. One who has no shift at all is not planned, and always works."""
+
+    technician = models.ForeignKey(Technician, on_delete=models.CASCADE, related_name="shifts")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["starts_at", "id"]
+        indexes = [models.Index(fields=["technician", "ends_at"], name="shift_by_end")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gt=models.F("starts_at")), name="shift_has_length"
+            )
+        ]
+
+
 class PhoneSession(models.Model):
     """One phone that is signed in. Its refresh token changes at each use.
+
+    One that speaks a format of its own cannot renew tokens: it has a key instead, which is good
+    until it is revoked. Then `key_digest` is the key's SHA-256, and there are no tokens.
 
     `current` and `previous` are the `jti` claims of the last two refresh tokens (RFC 7519
     §4.1.7); `dispatch.tokens` tells what happens to each.
@@ -91,7 +126,9 @@ class PhoneSession(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="phone_sessions")
-    current = models.CharField(max_length=64)
+    label = models.CharField(max_length=80, blank=True, help_text="What its user calls it.")
+    key_digest = models.CharField(max_length=64, blank=True)
+    current = models.CharField(max_length=64, blank=True)
     previous = models.CharField(max_length=64, blank=True)
     rotated_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)

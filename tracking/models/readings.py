@@ -32,12 +32,28 @@ class Reading(models.Model):
         abstract = True
 
 
+class Reason(models.TextChoices):
+    """Why a fix is kept but counts for nothing."""
+
+    ACCURACY = "accuracy", "its accuracy is too poor"
+    MOCK = "mock", "the phone says that the position is made up"
+    FUTURE = "future", "the phone's clock was ahead of the server's"
+    DUPLICATE = "duplicate", "the phone sent another fix of the same moment"
+    OUTLIER = "outlier", "nobody gets there and back again as fast"
+    SPEED = "speed", "nobody gets there as fast, and the next fix was elsewhere"
+    UNCONFIRMED = "unconfirmed", "nobody gets there as fast; the next fix will tell"
+
+
 class Fix(Reading):
-    """One reading. `id` is the phone's own, so that sending it again changes nothing."""
+    """One reading. `id` is the phone's own, so that sending it again changes nothing.
+
+    `reason` is null while the fix is good. Changing the company's policy judges it anew.
+    """
 
     pk = models.CompositePrimaryKey("technician_id", "id")
     technician = models.ForeignKey(Technician, on_delete=models.CASCADE, related_name="+")
     id = models.UUIDField()
+    reason = models.CharField(max_length=12, choices=Reason.choices, null=True)  # noqa: DJ001
 
     class Meta:
         indexes: ClassVar[list[models.Index]] = [
@@ -52,7 +68,7 @@ class Fix(Reading):
 
 
 class Position(Reading):
-    """Where a technician is now: the reading with the latest `recorded_at`."""
+    """Where a technician is now: the good fix with the latest `recorded_at`."""
 
     technician = models.OneToOneField(
         Technician, on_delete=models.CASCADE, primary_key=True, related_name="position"
