@@ -48,10 +48,9 @@ def visit(
                 events.append(Departed(by, job, on_site.first_in, on_site.last_in))
     for site in sites:
         on_site = known.get(site.job)
-        if on_site is None and leg is not None:
-            # Most sites are far, and this is the cheapest way to see it.
-            if abs(site.lat - place.lat) * LEAST_DEGREE > site.radius + leg:
-                continue
+        # Most sites are far, and this is the cheapest way to see it.
+        if on_site is None and abs(site.lat - place.lat) * LEAST_DEGREE > site.radius + (leg or 0):
+            continue
         away = distance(site.lat, site.lon, place.lat, place.lon)
         if on_site is not None and on_site.arrived:
             _stay(state, on_site, site, place, away, events)
