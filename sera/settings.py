@@ -263,6 +263,26 @@ INGEST_MAX_WAITING_FIXES = 20_000
 # Fixes of one commit: larger ones gain nothing and make the phones in them wait.
 INGEST_MAX_COMMIT_FIXES = 2_000
 INGEST_RETRY_AFTER_SECONDS = 2
+# Late fixes make a technician's track be worked through again, this many fixes in a transaction:
+# half a second in which the phone's new fixes are stored but not followed.
+SETTLE_MAX_FIXES = 20_000
+# One process's tracks that wait for that; what is beyond it, beat finds.
+SETTLE_MAX_WAITING = 10_000
+# Working through again begins at one of these: a late fix costs this many others at most.
+FIXES_BETWEEN_CHECKPOINTS = 250
+# How fast a phone's clock that was set is believed: this part of the difference an upload.
+CLOCK_LAG_FADES = 0.02
+# A job's site is watched from so long before its window until so long after it.
+JOB_NEAR_HOURS = 12
+# Jobs of one technician that are watched at once.
+JOBS_AT_WORK = 30
+# How a phone is told to track, by what its technician does. A fix costs the phone's battery little
+# against an upload: metres between fixes, seconds between them, seconds between uploads.
+TRACKING_PROFILES: dict[str, dict[str, float]] = {
+    "off": {},
+    "coarse": {"distance_filter": 100, "interval": 60, "upload_interval": 120},
+    "fine": {"distance_filter": 10, "interval": 5, "upload_interval": 10},
+}
 # Phones' clocks run a little ahead. Past this, a fix is history but not the live position.
 FIX_LIVE_AHEAD_SECONDS = 120
 # A clock that is a day wrong is broken, and its fixes would hide every true one.

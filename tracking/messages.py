@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -47,11 +47,24 @@ class TechniciansOnMap(
     technicians: list[TechnicianOnMap]
 
 
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="proposal"):
+    """What the fixes say of a technician's job, for them to confirm or to put right."""
+
+    job_id: int
+    status: Literal["arrived", "left"]
+    at: datetime
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="refused"):
     """An action that changed nothing, and why."""
 
     action: str
     errors: list[FieldError]
+
+
+def technician_stream(technician_id: int) -> str:
+    """The name of the stream of what one technician is told."""
+    return f"technician.{technician_id}"
 
 
 def map_key(technician_id: int) -> str:

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from cable import State
 from dispatch.models import User
 from dispatch.queries import active_technicians, visible_technicians
+from tracking.engine import Thresholds
 from tracking.messages import (
     PositionBody,
     TechnicianOnMap,
@@ -20,7 +21,7 @@ from tracking.messages import (
     map_key,
     map_state,
 )
-from tracking.models import Fix, Position
+from tracking.models import Fix, Policy, Position
 
 POSITION_FIELDS = PositionBody.__struct_fields__
 
@@ -30,6 +31,17 @@ class FixesAfter(msgspec.Struct, frozen=True):
 
     recorded_at: datetime
     id: uuid.UUID
+
+
+def thresholds_of(policy: Policy) -> Thresholds:
+    """What the engine needs to know of a company's policy."""
+    return Thresholds(
+        max_accuracy=policy.max_accuracy,
+        max_speed=policy.max_speed,
+        flag_mock=policy.flag_mock,
+        stop_radius=policy.stop_radius,
+        stop_seconds=policy.stop_seconds,
+    )
 
 
 def visible_positions(user: User) -> list[TechnicianPosition]:

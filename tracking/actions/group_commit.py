@@ -7,60 +7,38 @@ phones upload waits for the next and shares it, whatever the company.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Sequence
-from uuid import UUID
+from collections import Counter, deque
+from collections.abc import Coroutine, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
-import msgspec
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.utils import timezone
 
-from cable import State, abroadcast_state
-from dispatch.queries import signed_in_phones
+from cable import abroadcast, abroadcast_state
 from tenants.context import run_on_platform
 from tenants.streams import company_stream
-from tracking.actions.storing import MAP_STREAM, Outcome, Reading, Stored, store_readings
-from tracking.fixes import FixForm
+from tracking.actions.committing import CompanyFailed, NotSignedIn, Result, Told, commit_uploads
+from tracking.actions.outcomes import Recorded, Upload
+from tracking.actions.settler import Settler
+from tracking.actions.storing import MAP_STREAM
+from tracking.actions.telling import to_proposal
 from tracking.measures import COMMITS, FIXES, REFUSALS, WAITING
-
-logger = logging.getLogger(__name__)
-
-
-class Upload(msgspec.Struct, frozen=True):
-    """What one phone sends at once. `session` is the phone's sign-in."""
-
-    schema: str
-    technician_id: int
-    session: UUID
-    fixes: list[FixForm]
+from tracking.messages import technician_stream
 
 
 class Busy(Exception):
     """More fixes wait already than may; the phone keeps them and tries again."""
 
 
-class NotSignedIn(Exception):
-    """The phone was signed out, or its technician is not in service any more."""
-
-
-class CompanyFailed(Exception):
-    """This company's fixes cannot be stored now; those of others can."""
-
-
-Result = list[Outcome] | Exception
-
-
 class GroupCommit:
     """The uploads of one process that wait for a commit; use it on one event loop."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Upload, asyncio.Future[list[Outcome]]]] = deque()
+        self._waiting: deque[tuple[Upload, asyncio.Future[Recorded]]] = deque()
         self._fixes = 0
         self._committer: asyncio.Task[None] | None = None
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._settler = Settler()
 
     @classmethod
     def current(cls) -> GroupCommit:
@@ -70,7 +48,7 @@ class GroupCommit:
             _of_loops[loop] = cls()
         return _of_loops[loop]
 
-    async def record(self, upload: Upload) -> list[Outcome]:
+    async def record(self, upload: Upload) -> Recorded:
         """Store an upload; one outcome per fix, in order, once they are committed.
 
         Raises:
@@ -80,12 +58,10 @@ class GroupCommit:
             OperationalError, PoolTimeout: the database cannot be reached; what became of the
                 upload is not known, and sending it again does no harm.
         """
-        if not upload.fixes:
-            return []
         if self._fixes + len(upload.fixes) > settings.INGEST_MAX_WAITING_FIXES:
             REFUSALS.labels("busy").inc()
             raise Busy(f"{self._fixes} fixes wait already")
-        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.append((upload, done))
         self._count(len(upload.fixes))
         if self._committer is None:
@@ -98,17 +74,19 @@ class GroupCommit:
                 batch = self._take()
                 uploads = [upload for upload, _ in batch]
                 results: Sequence[Result]
+                told: dict[str, Told] = {}
                 try:
                     with COMMITS.time():
-                        results, changes = await run_on_platform(commit_uploads, uploads)
+                        committed = await run_on_platform(commit_uploads, uploads)
+                    results, told = committed.results, committed.told
                 except Exception as error:  # told to each of the phones
-                    results, changes = [error] * len(batch), {}
+                    results = [error] * len(batch)
                 self._count(-sum(len(upload.fixes) for upload in uploads))
                 _measure(results)
                 for (_, done), result in zip(batch, results, strict=True):
                     _settle(done, result)
-                for schema, states in changes.items():
-                    self._publish(schema, states)
+                for schema, what in told.items():
+                    self._tell(schema, what)
         finally:
             self._committer = None
 
@@ -116,7 +94,7 @@ class GroupCommit:
         self._fixes += fixes
         WAITING.inc(fixes)
 
-    def _take(self) -> list[tuple[Upload, asyncio.Future[list[Outcome]]]]:
+    def _take(self) -> list[tuple[Upload, asyncio.Future[Recorded]]]:
         """The oldest, as many as one commit may hold; at least one."""
         batch = [self._waiting.popleft()]
         size = len(batch[0][0].fixes)
@@ -127,99 +105,31 @@ class GroupCommit:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _publish(self, schema: str, states: dict[str, State]) -> None:
+    def _tell(self, schema: str, told: Told) -> None:
         # The phones need not wait for it; versions keep two of these in order.
-        sending = abroadcast_state(company_stream(schema, MAP_STREAM), states)
-        task = asyncio.create_task(sending, name="ingest-publish")
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
+        if told.changes:
+            self._send(abroadcast_state(company_stream(schema, MAP_STREAM), told.changes))
+        for technician_id, event in told.visits:
+            stream = company_stream(schema, technician_stream(technician_id))
+            self._send(abroadcast(stream, to_proposal(event)))
+        for technician_id in told.late:
+            self._settler.add(schema, technician_id)
+
+    def _send(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(sending, name="ingest-tell")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
 
 
-def commit_uploads(
-    uploads: Sequence[Upload],
-) -> tuple[list[Result], dict[str, dict[str, State]]]:
-    """Store uploads of any companies in one transaction; a result for each, in order, and what
-    changed on each company's map.
-
-    A company whose part fails costs the others nothing: each is then committed by itself.
-
-    Raises what the database driver raises when the server cannot be reached.
-    """
-    by_schema: dict[str, list[int]] = {}
-    for number, upload in enumerate(uploads):
-        by_schema.setdefault(upload.schema, []).append(number)
-    results: list[Result] = [CompanyFailed() for _ in uploads]
-    changes: dict[str, dict[str, State]] = {}
-    schemas = sorted(by_schema)  # one order of locks in all processes
-    if not _try(uploads, by_schema, schemas, results, changes) and len(schemas) > 1:
-        for schema in schemas:
-            _try(uploads, by_schema, [schema], results, changes)
-    return results, changes
-
-
-def _try(
-    uploads: Sequence[Upload],
-    by_schema: dict[str, list[int]],
-    schemas: Sequence[str],
-    results: list[Result],
-    changes: dict[str, dict[str, State]],
-) -> bool:
-    """Commit some companies' uploads together; False when one of them cannot be."""
-    try:
-        _commit(uploads, by_schema, schemas, results, changes)
-    except (OperationalError, InterfaceError):
-        raise
-    except DatabaseError:
-        logger.exception("fixes of %.200s are not stored", ", ".join(schemas))
-        return False
-    return True
-
-
-def _commit(
-    uploads: Sequence[Upload],
-    by_schema: dict[str, list[int]],
-    schemas: Sequence[str],
-    results: list[Result],
-    changes: dict[str, dict[str, State]],
-) -> None:
-    received_at = timezone.now()
-    found: dict[str, tuple[list[int], Stored]] = {}
-    refused: list[int] = []
-    with transaction.atomic(), connection.cursor() as cursor:
-        for schema in schemas:
-            numbers = by_schema[schema]
-            phones = {uploads[number].session for number in numbers}
-            known = signed_in_phones(cursor, schema, phones)
-            good = [number for number in numbers if _phone(uploads[number]) in known]
-            refused += [number for number in numbers if _phone(uploads[number]) not in known]
-            readings = [
-                Reading(uploads[number].technician_id, fix)
-                for number in good
-                for fix in uploads[number].fixes
-            ]
-            if readings:
-                stored = store_readings(cursor, schema, readings, received_at=received_at)
-                found[schema] = (good, stored)
-    for number in refused:
-        results[number] = NotSignedIn()
-    for schema, (good, stored) in found.items():
-        outcomes = iter(stored.outcomes)
-        for number in good:
-            results[number] = [next(outcomes) for _ in uploads[number].fixes]
-        if stored.changes:
-            changes[schema] = stored.changes
-
-
 def _measure(results: Sequence[Result]) -> None:
     for result in results:
         match result:
-            case list():
-                stored = result.count("stored")
-                FIXES.labels("stored").inc(stored)
-                FIXES.labels("duplicate").inc(len(result) - stored)
+            case Recorded():
+                for (status, reason), count in Counter(result.outcomes).items():
+                    FIXES.labels(reason or status).inc(count)
             case NotSignedIn():
                 REFUSALS.labels("signed_out").inc()
             case CompanyFailed():
@@ -228,11 +138,7 @@ def _measure(results: Sequence[Result]) -> None:
                 REFUSALS.labels("database").inc()
 
 
-def _phone(upload: Upload) -> tuple[UUID, int]:
-    return upload.session, upload.technician_id
-
-
-def _settle(done: asyncio.Future[list[Outcome]], result: Result) -> None:
+def _settle(done: asyncio.Future[Recorded], result: Result) -> None:
     if done.done():
         return  # the phone is gone
     if isinstance(result, Exception):

@@ -7,28 +7,34 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 from django.utils import timezone
 
-from cable import broadcast_state
+from cable import broadcast, broadcast_state
 from tenants.context import current_schema
 from tenants.streams import company_stream
-from tracking.actions.storing import MAP_STREAM, Outcome, Reading, store_readings
+from tracking.actions.outcomes import Recorded
+from tracking.actions.settling import settle_track
+from tracking.actions.storing import MAP_STREAM, Reading, store_readings
+from tracking.actions.telling import to_proposal
 from tracking.fixes import FixForm
+from tracking.messages import technician_stream
 
 
-def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> list[Outcome]:
-    """Store one phone's fixes and move its technician's marker; one outcome per fix, in order.
+def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> Recorded:
+    """Store one phone's fixes and follow its technician; one outcome per fix, in order.
 
-    Idempotent on (technician, fix id). All fixes are committed together when this returns;
-    the map hears of the newest after the commit. Locks the technician's position row.
+    Idempotent on (technician, fix id). All fixes are committed together when this returns; the map
+    hears of the newest after the commit. Late ones are worked in before it returns.
 
     Raises:
         NoCompanyError: outside of a company's scope.
     """
-    if not fixes:
-        return []
     schema = current_schema()
-    readings = [Reading(technician_id, fix) for fix in fixes]
+    reading = Reading(technician_id, fixes)
     with transaction.atomic(), connection.cursor() as cursor:
-        stored = store_readings(cursor, schema, readings, received_at=timezone.now())
+        stored = store_readings(cursor, schema, [reading], received_at=timezone.now())
         if stored.changes:
             broadcast_state(company_stream(schema, MAP_STREAM), stored.changes)
-    return stored.outcomes
+        for number, event in stored.visits:
+            broadcast(company_stream(schema, technician_stream(number)), to_proposal(event))
+    if stored.late:
+        settle_track(technician_id=technician_id)
+    return stored.recorded[0]

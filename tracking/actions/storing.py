@@ -1,24 +1,40 @@
-"""The one statement that stores fixes and moves markers."""
+"""Storing one company's fixes, and all that follows from them, in the present transaction."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
 from cable import State
+from dispatch.queries import at_work
+from dispatch.work_hours import NOT_PLANNED, AtWork
 from tenants.context import quoted_schema
+from tracking.actions.following import Followed, follow, to_sites
+from tracking.actions.opening import Opened, open_tracks
+from tracking.actions.outcomes import (
+    KNOWN,
+    OFF_SHIFT,
+    STORED,
+    TOO_OLD,
+    Outcome,
+    Profile,
+    Recorded,
+)
+from tracking.actions.telling import write_checkpoints, write_events, write_reasons
+from tracking.engine import Arrived, Departed, Reason
 from tracking.fixes import FixForm
 from tracking.messages import PositionBody, map_key, map_state
+from tracking.models import Policy
+from tracking.queries import thresholds_of
 
 MAP_STREAM = "map"
-
-Outcome = Literal["stored", "duplicate"]
 
 # Column and PostgreSQL type.
 _COLUMNS: dict[str, str] = {
@@ -37,89 +53,254 @@ _COLUMNS: dict[str, str] = {
 }
 _NAMES = ", ".join(_COLUMNS)
 _ARRAYS = ", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())
-_POSITION_NAMES = ", ".join(name for name in _COLUMNS if name != "id")
-_POSITION_UPDATES = ", ".join(
+_PLACED = ", ".join(name for name in _COLUMNS if name != "id")
+_PLACED_NEW = ", ".join(f"new.{name}" for name in _COLUMNS if name != "id")
+_PLACED_UPDATES = ", ".join(
     f"{name} = EXCLUDED.{name}" for name in ("received_at", *_COLUMNS) if name != "id"
 )
 
 # One round trip for a batch of any size and of any number of technicians. Rows are taken in the
 # order of their keys, so that two batches never wait for each other in a circle. A fix that
 # another transaction is storing at this moment makes it wait for that one's commit, so
-# "duplicate" means "is stored". A marker never moves back: an older reading changes nothing. One
-# from the future would freeze it until then.
+# "duplicate" means "is stored". A marker never moves back: an older fix changes nothing.
 _STORE = f"""
 WITH new AS (
-    SELECT * FROM unnest(%s::int8[], {_ARRAYS}) AS new (technician_id, {_NAMES})
+    SELECT * FROM unnest(%s::int8[], %s::text[], %s::boolean[], {_ARRAYS})
+        AS new (technician_id, reason, is_late, {_NAMES})
 ), stored AS (
-    INSERT INTO {{schema}}.tracking_fix (technician_id, received_at, {_NAMES})
-    SELECT technician_id, %s, {_NAMES} FROM new ORDER BY technician_id, id
+    INSERT INTO {{schema}}.tracking_fix (technician_id, reason, received_at, {_NAMES})
+    SELECT technician_id, reason, %s, {_NAMES} FROM new ORDER BY technician_id, id
     ON CONFLICT (technician_id, id) DO NOTHING
     RETURNING technician_id, id
-), newest AS (
-    SELECT DISTINCT ON (technician_id) new.*
-    FROM new JOIN stored USING (technician_id, id)
-    WHERE new.recorded_at <= %s
-    ORDER BY technician_id, recorded_at DESC, id
+), late AS (
+    INSERT INTO {{schema}}.tracking_recount (technician_id, since, cause)
+    SELECT technician_id, min(recorded_at), 'late' FROM new JOIN stored USING (technician_id, id)
+    WHERE is_late GROUP BY technician_id
+    RETURNING technician_id
+), followed AS (
+    SELECT * FROM unnest(%s::int8[], %s::bytea[], %s::float8[], %s::uuid[])
+        AS followed (technician_id, state, lag, newest)
+), tracked AS (
+    UPDATE {{schema}}.tracking_track AS track
+    SET state = coalesce(followed.state, track.state), lag = followed.lag
+    FROM followed WHERE track.technician_id = followed.technician_id
 ), moved AS (
-    INSERT INTO {{schema}}.tracking_position AS held
-        (technician_id, received_at, {_POSITION_NAMES})
-    SELECT technician_id, %s, {_POSITION_NAMES} FROM newest ORDER BY technician_id
-    ON CONFLICT (technician_id) DO UPDATE SET {_POSITION_UPDATES}
+    INSERT INTO {{schema}}.tracking_position AS held (technician_id, received_at, {_PLACED})
+    SELECT followed.technician_id, %s, {_PLACED_NEW}
+    FROM followed JOIN new ON new.technician_id = followed.technician_id AND new.id = newest
+    ORDER BY followed.technician_id
+    ON CONFLICT (technician_id) DO UPDATE SET {_PLACED_UPDATES}
     WHERE held.recorded_at < EXCLUDED.recorded_at
     RETURNING technician_id
 )
-SELECT technician_id, stored.id, newest.id IS NOT NULL AND moved.technician_id IS NOT NULL
-FROM stored
-LEFT JOIN newest USING (technician_id, id)
-LEFT JOIN moved USING (technician_id)
+SELECT 'known', new.technician_id, new.id FROM new LEFT JOIN stored USING (technician_id, id)
+WHERE stored.id IS NULL
+UNION ALL SELECT 'late', technician_id, NULL FROM late
+UNION ALL SELECT 'moved', technician_id, NULL FROM moved
 """  # noqa: S608  names are constants of this module
 
 
-class Reading(NamedTuple):
-    """A fix and whose it is."""
+class Reading(msgspec.Struct, frozen=True):
+    """What one phone sent at once, and whose it is."""
 
     technician_id: int
-    fix: FixForm
+    fixes: Sequence[FixForm]
 
 
-class Stored(NamedTuple):
-    """An outcome for each reading, in order; and the map's keys that changed."""
+class Stored(msgspec.Struct):
+    """What became of readings, in order; the map's keys that changed; technicians whose tracks
+    are to be worked through again; and what to propose to technicians about their jobs."""
 
-    outcomes: list[Outcome]
+    recorded: list[Recorded]
     changes: dict[str, State]
+    late: list[int]
+    visits: list[tuple[int, Arrived | Departed]]
+
+
+class _Technician:
+    """One technician's part of a batch. Of fixes with the same id the first counts."""
+
+    def __init__(self, work: AtWork) -> None:
+        self.work = work
+        self.fixes: dict[uuid.UUID, FixForm] = {}
+        self.refused: dict[uuid.UUID, Outcome] = {}
+        self.followed = Followed({}, set())
+        self.known: set[uuid.UUID] = set()
+
+    def add(self, fix: FixForm, policy: Policy, earliest: datetime) -> None:
+        if fix.id in self.fixes or fix.id in self.refused:
+            return
+        if fix.recorded_at < earliest:
+            self.refused[fix.id] = TOO_OLD
+        elif not _wants(policy, self.work, fix.recorded_at.timestamp()):
+            self.refused[fix.id] = OFF_SHIFT
+        else:
+            self.fixes[fix.id] = fix
+
+    def outcome(self, fix: FixForm) -> Outcome:
+        """The outcome of the first fix with its id; further ones are known then."""
+        if fix.id in self.refused:
+            return self.refused[fix.id]
+        if fix.id in self.known:
+            return KNOWN
+        self.known.add(fix.id)
+        reason = self.followed.reasons[fix.id]
+        if reason is None:
+            return STORED
+        return Outcome("duplicate" if reason == "duplicate" else "stored", reason)
 
 
 def store_readings(
     cursor: CursorWrapper, schema: str, readings: Sequence[Reading], *, received_at: datetime
 ) -> Stored:
-    """Store readings of one company and move its markers, in the present transaction.
+    """Store readings of one company, follow its technicians, and move its markers.
 
     Idempotent on (technician, fix id); of equal ones in `readings` the first counts. Locks the
-    position rows of these technicians, in the order of their ids.
+    tracks of these technicians; of those that somebody else has locked, fixes are stored and
+    followed later.
 
     Raises:
         NoCompanyError: `schema` is empty or `public`.
         IntegrityError: there is no such technician.
     """
-    unique = {(each.technician_id, each.fix.id): each for each in reversed(readings)}
-    rows = list(unique.values())
-    columns = [[_column(each.fix, name) for each in rows] for name in _COLUMNS]
+    now = received_at.timestamp()
+    numbers = sorted({reading.technician_id for reading in readings})
+    moments = [fix.recorded_at for reading in readings for fix in reading.fixes]
+    work = at_work(
+        cursor,
+        schema,
+        numbers,
+        since=min([*moments, received_at]),
+        until=max([*moments, received_at]),
+    )
+    policy, tracks = open_tracks(cursor, schema, numbers)
+    technicians = {number: _Technician(work.get(number, NOT_PLANNED)) for number in numbers}
+    earliest = received_at - timedelta(days=policy.retention_days)
+    for reading in readings:
+        technician = technicians[reading.technician_id]
+        for fix in reading.fixes:
+            technician.add(fix, policy, earliest)
+    changes, late = _write(cursor, schema, technicians, tracks, policy, received_at)
+    return Stored(
+        [
+            Recorded(
+                [technicians[reading.technician_id].outcome(fix) for fix in reading.fixes],
+                profile_at(policy, technicians[reading.technician_id].work, now),
+            )
+            for reading in readings
+        ],
+        changes,
+        late,
+        [
+            (number, event)
+            for number, technician in technicians.items()
+            for event in technician.followed.events
+            if isinstance(event, Arrived | Departed)
+        ],
+    )
+
+
+def profile_at(policy: Policy, work: AtWork, now: float) -> Profile:
+    """How a phone should track at a moment, seconds of UNIX time."""
+    if not _wants(policy, work, now):
+        return "off"
+    return "fine" if work.under_way(now) else "coarse"
+
+
+def _wants(policy: Policy, work: AtWork, at: float) -> bool:
+    """Whether the company wants a technician's fix of a moment, seconds of UNIX time."""
+    if policy.accept == Policy.Accept.ALWAYS:
+        return True
+    if policy.accept == Policy.Accept.ON_SHIFT and work.on_shift(at):
+        return True
+    return work.on_trip(at)
+
+
+def _write(
+    cursor: CursorWrapper,
+    schema: str,
+    technicians: Mapping[int, _Technician],
+    tracks: Mapping[int, Opened],
+    policy: Policy,
+    received_at: datetime,
+) -> tuple[dict[str, State], list[int]]:
+    """The map's keys that changed, and who is to be worked through again."""
+    thresholds = thresholds_of(policy)
+    near = timedelta(hours=settings.JOB_NEAR_HOURS)
     latest = received_at + timedelta(seconds=settings.FIX_LIVE_AHEAD_SECONDS)
-    technicians = [each.technician_id for each in rows]
-    cursor.execute(_statement(schema), [technicians, *columns, received_at, latest, received_at])
-    fresh: set[tuple[int, uuid.UUID]] = set()
+    numbers: list[int] = []
+    reasons: list[Reason | None] = []
+    is_late: list[bool] = []
+    fixes: list[FixForm] = []
+    follows: list[tuple[int, bytes | None, float | None, uuid.UUID | None]] = []
+    for number, technician in technicians.items():
+        if not technician.fixes:
+            continue
+        followed = technician.followed = follow(
+            tracks.get(number),
+            technician.fixes,
+            thresholds=thresholds,
+            sites=to_sites(technician.work, radius=policy.site_radius, near=near),
+            latest=latest,
+            between_checkpoints=settings.FIXES_BETWEEN_CHECKPOINTS,
+        )
+        for id_, fix in technician.fixes.items():
+            numbers.append(number)
+            fixes.append(fix)
+            reasons.append(followed.reasons[id_])
+            is_late.append(id_ in followed.late)
+        if number in tracks:
+            newest = followed.newest
+            lag = _lag(tracks[number].lag, technician.fixes.values(), received_at)
+            follows.append((number, followed.state, lag, None if newest is None else newest.id))
+    if not fixes:
+        return {}, []
+    columns = [[_column(fix, name) for fix in fixes] for name in _COLUMNS]
+    followed_columns = [list(column) for column in zip(*follows, strict=True)] or [[], [], [], []]
+    cursor.execute(
+        _statement(schema),
+        [numbers, reasons, is_late, *columns, received_at, *followed_columns, received_at],
+    )
     changes: dict[str, State] = {}
-    for technician_id, fix_id, moved in cursor.fetchall():
-        fresh.add((technician_id, fix_id))
-        if moved:
-            fix = unique[technician_id, fix_id].fix
-            changes[map_key(technician_id)] = map_state(_position(fix, received_at))
-    outcomes: list[Outcome] = []
-    for each in readings:
-        key = (each.technician_id, each.fix.id)
-        outcomes.append("stored" if key in fresh else "duplicate")
-        fresh.discard(key)  # a second one with the same id is a duplicate
-    return Stored(outcomes, changes)
+    late: list[int] = []
+    for what, number, id_ in cursor.fetchall():
+        technician = technicians[number]
+        if what == "known":
+            technician.known.add(id_)
+        elif what == "late":
+            late.append(number)
+        elif technician.followed.newest is not None:
+            position = _position(technician.followed.newest, received_at)
+            changes[map_key(number)] = map_state(position)
+    _write_rare(cursor, schema, technicians)
+    return changes, late
+
+
+def _write_rare(cursor: CursorWrapper, schema: str, technicians: Mapping[int, _Technician]) -> None:
+    """What most uploads have nothing of."""
+    checkpoints: list[tuple[int, datetime, bytes]] = []
+    for number, technician in technicians.items():
+        followed = technician.followed
+        if followed.events:
+            write_events(cursor, schema, number, followed.events)
+        if followed.earlier:
+            write_reasons(cursor, schema, number, followed.earlier)
+        if followed.checkpoint_at is not None and followed.state is not None:
+            checkpoints.append((number, followed.checkpoint_at, followed.state))
+    write_checkpoints(cursor, schema, checkpoints)
+
+
+def _lag(before: float | None, fixes: Iterable[FixForm], received_at: datetime) -> float:
+    """The least time of late from the phone's clock to ours, seconds.
+
+    A phone that was offline sends old fixes, so one that came late says nothing; after a clock was
+    set, what was known fades.
+    """
+    newest = max(fix.recorded_at for fix in fixes)
+    lag = (received_at - newest).total_seconds()
+    if before is None or lag < before:
+        return lag
+    return before + (lag - before) * settings.CLOCK_LAG_FADES
 
 
 @lru_cache(maxsize=5_000)

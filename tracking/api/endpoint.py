@@ -95,13 +95,13 @@ async def _record(
         return error.status, {"errors": error.errors}, {}
     upload = Upload(company.schema, technician_id, claims.session, posted.fixes)
     try:
-        outcomes = await GroupCommit.current().record(upload)
+        recorded = await GroupCommit.current().record(upload)
     except _UNAVAILABLE as error:
         logger.warning("fixes of a phone are not stored: %r", error)
         detail = "the server cannot store fixes now; keep them and try again"
         again = str(settings.INGEST_RETRY_AFTER_SECONDS)
         return 503, {"detail": detail, "code": "unavailable"}, {"Retry-After": again}
-    return (*posted.answer(outcomes), {})
+    return (*posted.answer(recorded), {})
 
 
 async def _read(receive: Any) -> bytes | None:

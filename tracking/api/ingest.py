@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from dispatch.auth import current_user
 from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
-from tracking.actions import Outcome, record_fixes
+from tracking.actions import Outcome, Recorded, record_fixes
 from tracking.fixes import FixForm, decode_body, read_fix, read_right
 
 
@@ -74,18 +74,23 @@ class PostedFixes:
                 result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
             self._results.append(result)
 
-    def answer(self, outcomes: Sequence[Outcome]) -> tuple[int, dict[str, Any]]:
-        """Status and content of the answer; `outcomes` of `fixes`, in order."""
+    def answer(self, recorded: Recorded) -> tuple[int, dict[str, Any]]:
+        """Status and content of the answer; what was recorded are `fixes`, in order."""
+        profile = {"mode": recorded.profile, **settings.TRACKING_PROFILES[recorded.profile]}
         if not self._is_batch:
-            (fix,), (outcome,) = self.fixes, outcomes
-            return 201 if outcome == "stored" else 200, {"id": str(fix.id), "status": outcome}
-        for index, outcome in zip(self._good, outcomes, strict=True):
-            self._results[index]["status"] = outcome
+            (fix,), (outcome,) = self.fixes, recorded.outcomes
+            status = 201 if outcome.status == "stored" else 200
+            return status, {"id": str(fix.id), **_wire(outcome), "profile": profile}
+        for index, outcome in zip(self._good, recorded.outcomes, strict=True):
+            self._results[index] |= _wire(outcome)
+        count = Counter(outcome.status for outcome in recorded.outcomes)
         return 200, {
             "results": self._results,
-            "stored": outcomes.count("stored"),
-            "duplicate": outcomes.count("duplicate"),
-            "rejected": len(self._results) - len(outcomes),
+            "stored": count["stored"],
+            "duplicate": count["duplicate"],
+            "refused": count["refused"],
+            "rejected": len(self._results) - len(recorded.outcomes),
+            "profile": profile,
         }
 
 
@@ -100,6 +105,12 @@ def post_fixes(request: Request) -> Response:
     posted = PostedFixes(request._request.body, technician_id=technician.pk, now=timezone.now())
     status, content = posted.answer(record_fixes(technician_id=technician.pk, fixes=posted.fixes))
     return Response(content, status=status)
+
+
+def _wire(outcome: Outcome) -> dict[str, str]:
+    if outcome.reason is None:
+        return {"status": outcome.status}
+    return {"status": outcome.status, "reason": outcome.reason}
 
 
 def _own_technician(user: User) -> Technician:

@@ -8,6 +8,8 @@ Order is (moment, id). Moments are integers: microseconds of UNIX time.
 """
 
 from tracking.engine.model import (
+    SECOND,
+    UNKNOWN_ACCURACY,
     Arrived,
     Crossed,
     Departed,
@@ -15,6 +17,7 @@ from tracking.engine.model import (
     Judged,
     Place,
     Point,
+    Reason,
     Site,
     State,
     Thresholds,
@@ -25,6 +28,8 @@ from tracking.engine.model import (
 from tracking.engine.run import Engine, judge_alone
 
 __all__ = [
+    "SECOND",
+    "UNKNOWN_ACCURACY",
     "Arrived",
     "Crossed",
     "Departed",
@@ -33,6 +38,7 @@ __all__ = [
     "Judged",
     "Place",
     "Point",
+    "Reason",
     "Site",
     "State",
     "Thresholds",

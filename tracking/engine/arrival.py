@@ -36,16 +36,16 @@ def visit(
     """Take in a good fix; to be called before `state.good` becomes `place`.
 
     `leg` is the way to it from the good one before, metres; None if it is not to be believed.
-    Sites count by their times. One of `state` that `sites` lacks was left.
+    `sites` are those that count at this moment; others in which somebody was end with the last fix
+    there.
     """
     known = state.sites
     if known:
         present = {site.job for site in sites}
         for job in [job for job in known if job not in present]:
-            on_site = known.pop(job)
-            if on_site.arrived:
-                by = state.last_at
-                events.append(Departed(by, job, on_site.first_in, on_site.last_in))
+            left = known.pop(job)
+            if left.arrived:
+                events.append(Departed(state.last_at, job, left.first_in, left.last_in))
     for site in sites:
         on_site = known.get(site.job)
         # Most sites are far, and this is the cheapest way to see it.
@@ -54,8 +54,6 @@ def visit(
         away = distance(site.lat, site.lon, place.lat, place.lon)
         if on_site is not None and on_site.arrived:
             _stay(state, on_site, site, place, away, events)
-        elif not site.since <= place.at <= site.until:
-            known.pop(site.job, None)
         elif on_site is not None or away <= site.radius:
             _approach(state, on_site, site, place, away, events)
         elif leg is not None and state.good is not None and away <= site.radius + leg:

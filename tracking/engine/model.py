@@ -27,7 +27,6 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     flag_mock: bool = True
     stop_radius: float = 75.0
     stop_seconds: float = 180.0
-    site_radius: float = 100.0
 
 
 class Point(NamedTuple):

@@ -20,6 +20,9 @@ from tracking.engine.model import (
 from tracking.engine.motion import move, wait
 from tracking.geo import distance
 
+#: Later than any fix, microseconds of UNIX time.
+NEVER = 2**63
+
 
 def judge_alone(point: Point, thresholds: Thresholds) -> Reason | None:
     """What is wrong with a fix, whatever came before."""
@@ -45,6 +48,9 @@ class Engine:
         self.events: list[Event] = []
         self._thresholds = thresholds
         self._sites = sites
+        # Those that count now, and the moment from which others may.
+        self._present: list[Site] = []
+        self._present_until = 0
 
     def is_next(self, point: Point) -> bool:
         """Whether a fix comes after all that were taken. One that does not is late."""
@@ -108,8 +114,16 @@ class Engine:
         state = self.state
         move(state, self._thresholds, place, leg or 0.0, self.events)
         if self._sites or state.sites:
-            visit(state, self._sites, place, leg, self.events)
+            if place.at >= self._present_until:
+                self._choose_sites(place.at)
+            visit(state, self._present, place, leg, self.events)
         state.good = place
+
+    def _choose_sites(self, at: int) -> None:
+        self._present = [site for site in self._sites if site.since <= at <= site.until]
+        changes = [site.since for site in self._sites if site.since > at]
+        changes += [site.until + 1 for site in self._present]
+        self._present_until = min(changes, default=NEVER)
 
 
 def _place(point: Point) -> Place:

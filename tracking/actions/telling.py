@@ -1,0 +1,112 @@
+"""Writing down what the engine found: trips, visits, verdicts of earlier fixes, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.backends.utils import CursorWrapper
+
+from tenants.context import quoted_schema
+from tracking.actions.following import from_engine_time
+from tracking.engine import Arrived, Crossed, Departed, Event, Reason, TripEnded
+from tracking.messages import Proposal
+
+# A track that waits to be worked through again may find twice what it will find once; the last
+# one counts, and no phone's upload fails for it.
+_TRIP = """
+INSERT INTO {schema}.tracking_trip AS held (
+    technician_id, settled_at, started_at, ended_at, start_lat, start_lon, end_lat, end_lon,
+    distance, fixes
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (technician_id, started_at) DO UPDATE SET
+    settled_at = EXCLUDED.settled_at, ended_at = EXCLUDED.ended_at,
+    start_lat = EXCLUDED.start_lat, start_lon = EXCLUDED.start_lon,
+    end_lat = EXCLUDED.end_lat, end_lon = EXCLUDED.end_lon,
+    distance = EXCLUDED.distance, fixes = EXCLUDED.fixes
+"""
+_VISIT = """
+INSERT INTO {schema}.tracking_visit (
+    technician_id, job_id, arrived_at, arrived_by, left_at, left_by, crossing
+) VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (technician_id, job_id, arrived_at) DO UPDATE SET
+    arrived_by = EXCLUDED.arrived_by, left_at = EXCLUDED.left_at, left_by = EXCLUDED.left_by,
+    crossing = EXCLUDED.crossing
+"""
+_LEFT = """
+UPDATE {schema}.tracking_visit SET left_at = %s, left_by = %s
+WHERE technician_id = %s AND job_id = %s AND arrived_at = %s
+"""
+_REASONS = """
+UPDATE {schema}.tracking_fix AS fix SET reason = new.reason
+FROM unnest(%s::uuid[], %s::text[]) AS new (id, reason)
+WHERE fix.technician_id = %s AND fix.id = new.id AND fix.reason IS DISTINCT FROM new.reason
+"""
+_CHECKPOINT = """
+INSERT INTO {schema}.tracking_checkpoint (technician_id, recorded_at, state) VALUES (%s, %s, %s)
+ON CONFLICT (technician_id, recorded_at) DO UPDATE SET state = EXCLUDED.state
+"""
+
+
+def write_events(
+    cursor: CursorWrapper, schema: str, technician_id: int, events: Iterable[Event]
+) -> None:
+    """Write down trips and visits, in the order in which they were found."""
+    for event in events:
+        by = from_engine_time(event.by)
+        row: tuple[Any, ...]
+        match event:
+            case TripEnded():
+                text = _TRIP
+                times = map(from_engine_time, (event.started_at, event.ended_at))
+                row = (technician_id, by, *times, *event[3:])
+            case Arrived():
+                text = _VISIT
+                at = from_engine_time(event.at)
+                row = (technician_id, event.job, at, by, None, None, False)
+            case Crossed():
+                text, at = _VISIT, from_engine_time(event.at)
+                row = (technician_id, event.job, at, by, at, by, True)
+            case Departed():
+                text, at = _LEFT, from_engine_time(event.at)
+                arrived_at = from_engine_time(event.arrived_at)
+                row = (at, by, technician_id, event.job, arrived_at)
+        cursor.execute(_statement(text, schema), row)
+
+
+def to_proposal(event: Arrived | Departed) -> Proposal:
+    """What a technician is told of it."""
+    status: Literal["arrived", "left"] = "arrived" if isinstance(event, Arrived) else "left"
+    return Proposal(job_id=event.job, status=status, at=from_engine_time(event.at))
+
+
+def write_reasons(
+    cursor: CursorWrapper,
+    schema: str,
+    technician_id: int,
+    reasons: Mapping[UUID, Reason | None],
+) -> int:
+    """Give stored fixes other verdicts; returns how many had another one."""
+    if not reasons:
+        return 0
+    values = [list(reasons), list(reasons.values()), technician_id]
+    cursor.execute(_statement(_REASONS, schema), values)
+    return cursor.rowcount
+
+
+def write_checkpoints(
+    cursor: CursorWrapper,
+    schema: str,
+    checkpoints: Sequence[tuple[int, datetime, bytes]],
+) -> None:
+    """Write down technicians' states after fixes of these moments."""
+    if checkpoints:
+        cursor.executemany(_statement(_CHECKPOINT, schema), checkpoints)
+
+
+@lru_cache(maxsize=30_000)
+def _statement(text: str, schema: str) -> str:
+    return text.replace("{schema}", quoted_schema(schema))
