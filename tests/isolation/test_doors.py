@@ -20,7 +20,7 @@ from tests.isolation.evidence import nothing_happens
 from tests.isolation.intruders import STAFF_HOST, Intruder, code_of, staff_cookie, with_token
 from tests.isolation.routes import FIX, ROUTES, Door, Route
 from tests.world import PASSWORD, Persona
-from tracking.actions import record_fixes
+from tracking.actions import STORED, record_fixes
 from tracking.fixes import FixForm
 from tracking.models import Fix
 
@@ -51,7 +51,7 @@ def test_equal_ids_read_ones_own_company(acme: Persona, globex: Persona) -> None
             id=uuid.UUID(FIX["id"]), recorded_at=datetime(2026, 11, 22, tzinfo=UTC), lat=lat, lon=0
         )
         with company_scope(persona.schema):
-            assert record_fixes(technician_id=1, fixes=[form]) == ["stored"]
+            assert record_fixes(technician_id=1, fixes=[form]).outcomes == [STORED]
     for persona, lat in ((acme, 1.5), (globex, 2.5)):
         owner = with_token(persona, email=persona.owner)
         history = owner.knock("GET", "/api/v1/fixes/?technician=1", GET, persona.host).json()

@@ -83,7 +83,7 @@ def test_the_edge_of_the_size(phone: Any) -> None:
 
 
 def test_a_thousand_and_one_are_refused_and_a_thousand_are_not(phone: Any) -> None:
-    batch = [a_fix() for _ in range(1001)]
+    batch = [{**a_fix(), "lat": 60 + n / 1e6} for n in range(1001)]
     response = phone.post("/api/v1/fixes/", json=batch)
     assert (response.status_code, response.json()) == (
         413,

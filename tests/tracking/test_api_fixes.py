@@ -151,7 +151,19 @@ def test_an_empty_array_is_nothing_to_do(phone: Client) -> None:
         response = post(phone, [])
     assert (response.status_code, response.json()) == (
         200,
-        {"results": [], "stored": 0, "duplicate": 0, "rejected": 0},
+        {
+            "results": [],
+            "stored": 0,
+            "duplicate": 0,
+            "refused": 0,
+            "rejected": 0,
+            "profile": {
+                "mode": "coarse",
+                "distance_filter": 100,
+                "interval": 60,
+                "upload_interval": 120,
+            },
+        },
     )
 
 
@@ -206,7 +218,9 @@ def test_a_form_with_parts_is_no_fix(phone: Client) -> None:
 def test_the_answers_to_one_fix(phone: Client) -> None:
     for status, word in ((201, "stored"), (200, "duplicate"), (200, "duplicate")):
         response = post(phone, GOOD)
-        assert (response.status_code, response.json()) == (status, {"id": ID, "status": word})
+        answer = response.json()
+        assert answer.pop("profile")["mode"] == "coarse"
+        assert (response.status_code, answer) == (status, {"id": ID, "status": word})
     assert stored() == 1
 
 
@@ -214,7 +228,8 @@ def test_one_id_in_other_letters_is_one_fix(phone: Client) -> None:
     assert post(phone, GOOD).status_code == 201
     for same in (ID.upper(), ID.replace("-", "")):
         response = post(phone, {**GOOD, "id": same})
-        assert (response.status_code, response.json()) == (200, {"id": ID, "status": "duplicate"})
+        answer = response.json()
+        assert (response.status_code, answer["id"], answer["status"]) == (200, ID, "duplicate")
 
 
 def test_a_batch_with_three_wrong_items_and_again(phone: Client) -> None:

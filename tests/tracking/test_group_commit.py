@@ -23,7 +23,7 @@ from tracking.actions import (
     CompanyFailed,
     GroupCommit,
     NotSignedIn,
-    Outcome,
+    Recorded,
     Upload,
     group_commit,
 )
@@ -54,6 +54,15 @@ def signed_in(persona: Persona) -> uuid.UUID:
 
 def upload(persona: Persona, session: uuid.UUID, *fixes: FixForm) -> Upload:
     return Upload(persona.schema, persona.technician_id, session, list(fixes))
+
+
+def statuses(*results: Recorded | BaseException) -> list[list[str]]:
+    """What became of the fixes of uploads that were recorded."""
+    found = []
+    for result in results:
+        assert isinstance(result, Recorded)
+        found.append([outcome.status for outcome in result.outcomes])
+    return found
 
 
 def latitudes(persona: Persona) -> list[float]:
@@ -102,7 +111,7 @@ async def in_thread(work: Any, *args: Any) -> Any:
 
 async def sent(
     commit: GroupCommit, commits: Commits, *uploads: Upload
-) -> list[asyncio.Task[list[Outcome]]]:
+) -> list[asyncio.Task[Recorded]]:
     """The first is being committed when the others come."""
     tasks = [asyncio.create_task(commit.record(uploads[0]))]
     async with asyncio.timeout(5):
@@ -122,28 +131,28 @@ async def test_uploads_that_come_during_a_commit_share_the_next(
     sending = await sent(
         commit,
         commits,
-        upload(acme, ours, fix(0, lat=1.0)),
-        upload(acme, ours, fix(1, lat=2.0, id=number), fix(2, lat=3.0)),
-        upload(globex, theirs, fix(1, lat=-1.0, id=number)),
-        upload(acme, ours, fix(3, lat=4.0), fix(9, lat=9.0, id=number)),
+        upload(acme, ours, fix(0, lat=60.01)),
+        upload(acme, ours, fix(1, lat=60.02, id=number), fix(2, lat=60.03)),
+        upload(globex, theirs, fix(1, lat=-60.01, id=number)),
+        upload(acme, ours, fix(3, lat=60.04), fix(9, lat=60.09, id=number)),
     )
     commits.go.set()
-    assert await asyncio.gather(*sending) == [
+    assert statuses(*await asyncio.gather(*sending)) == [
         ["stored"],
         ["stored", "stored"],
         ["stored"],
         ["stored", "duplicate"],
     ]
     assert commits.sizes == [1, 3]
-    assert await in_thread(latitudes, acme) == [1.0, 2.0, 3.0, 4.0]
-    assert await in_thread(latitudes, globex) == [-1.0]
+    assert await in_thread(latitudes, acme) == [60.01, 60.02, 60.03, 60.04]
+    assert await in_thread(latitudes, globex) == [-60.01]
     await asyncio.sleep(0)
     key = str(acme.technician_id)
     found = [(stream, {k: s.value.lat for k, s in changes.items()}) for stream, changes in told]
     assert found == [
-        (f"{acme.schema}.map", {key: 1.0}),
-        (f"{acme.schema}.map", {key: 4.0}),
-        (f"{globex.schema}.map", {key: -1.0}),
+        (f"{acme.schema}.map", {key: 60.01}),
+        (f"{acme.schema}.map", {key: 60.04}),
+        (f"{globex.schema}.map", {key: -60.01}),
     ]
 
 
@@ -151,11 +160,11 @@ async def test_what_was_committed_is_a_duplicate_and_moves_nothing(
     acme: Persona, told: list[Any]
 ) -> None:
     session, commit = await in_thread(signed_in, acme), GroupCommit()
-    newest = fix(5, lat=5.0)
-    assert await commit.record(upload(acme, session, newest)) == ["stored"]
-    again = upload(acme, session, newest, fix(1, lat=1.0))
-    assert await commit.record(again) == ["duplicate", "stored"]
-    assert await commit.record(upload(acme, session)) == []
+    newest = fix(5, lat=60.05)
+    assert statuses(await commit.record(upload(acme, session, newest))) == [["stored"]]
+    again = upload(acme, session, newest, fix(1, lat=60.01))
+    assert statuses(await commit.record(again)) == [["duplicate", "stored"]]
+    assert (await commit.record(upload(acme, session))).outcomes == []
     await asyncio.sleep(0)
     assert len(told) == 1
 
@@ -163,7 +172,7 @@ async def test_what_was_committed_is_a_duplicate_and_moves_nothing(
         with company_scope(acme.schema):
             return Position.objects.get().lat
 
-    assert await in_thread(position) == 5.0
+    assert await in_thread(position) == 60.05
 
 
 @pytest.fixture
@@ -185,16 +194,16 @@ async def test_company_that_is_broken_costs_the_others_nothing(
     sending = await sent(
         commit,
         commits,
-        upload(acme, ours, fix(0, lat=1.0)),
-        upload(globex, theirs, fix(0, lat=-1.0)),
-        upload(acme, ours, fix(1, lat=2.0)),
+        upload(acme, ours, fix(0, lat=60.01)),
+        upload(globex, theirs, fix(0, lat=-60.01)),
+        upload(acme, ours, fix(1, lat=60.02)),
     )
     commits.go.set()
     first, second, third = await asyncio.gather(*sending, return_exceptions=True)
-    assert (first, third) == (["stored"], ["stored"])
+    assert statuses(first, third) == [["stored"], ["stored"]]
     assert isinstance(second, CompanyFailed)
-    assert await in_thread(latitudes, acme) == [1.0, 2.0]
-    assert await commit.record(upload(acme, ours, fix(2, lat=3.0))) == ["stored"]
+    assert await in_thread(latitudes, acme) == [60.01, 60.02]
+    assert statuses(await commit.record(upload(acme, ours, fix(2, lat=60.03)))) == [["stored"]]
 
 
 async def test_phone_that_was_signed_out_stores_nothing_and_holds_up_nobody(
@@ -208,20 +217,20 @@ async def test_phone_that_was_signed_out_stores_nothing_and_holds_up_nobody(
 
     await in_thread(sign_out)
     commits, commit = Commits(monkeypatch), GroupCommit()
-    other = Upload(acme.schema, acme.technician_id + 1, good, [fix(2, lat=3.0)])
+    other = Upload(acme.schema, acme.technician_id + 1, good, [fix(2, lat=60.03)])
     sending = await sent(
         commit,
         commits,
-        upload(acme, good, fix(0, lat=1.0)),
-        upload(acme, out, fix(1, lat=2.0)),
+        upload(acme, good, fix(0, lat=60.01)),
+        upload(acme, out, fix(1, lat=60.02)),
         other,  # not this phone's technician
-        upload(acme, good, fix(3, lat=4.0)),
+        upload(acme, good, fix(3, lat=60.04)),
     )
     commits.go.set()
     results = await asyncio.gather(*sending, return_exceptions=True)
-    assert [results[0], results[3]] == [["stored"], ["stored"]]
+    assert statuses(results[0], results[3]) == [["stored"], ["stored"]]
     assert [type(results[1]), type(results[2])] == [NotSignedIn, NotSignedIn]
-    assert await in_thread(latitudes, acme) == [1.0, 4.0]
+    assert await in_thread(latitudes, acme) == [60.01, 60.04]
 
 
 @pytest.mark.parametrize(("model", "field"), [(User, "is_active"), (Technician, "is_active")])
@@ -249,15 +258,15 @@ async def test_more_than_may_wait_is_refused_and_what_waits_is_stored(
     settings.INGEST_MAX_WAITING_FIXES, settings.INGEST_MAX_COMMIT_FIXES = 5, 2
     session = await in_thread(signed_in, acme)
     commits, commit = Commits(monkeypatch), GroupCommit()
-    uploads = [upload(acme, session, fix(minute, lat=minute)) for minute in range(5)]
+    uploads = [upload(acme, session, fix(minute, lat=60 + minute / 100)) for minute in range(5)]
     sending = await sent(commit, commits, *uploads)
     with pytest.raises(Busy):
         await commit.record(upload(acme, session, fix(9)))
     commits.go.set()
-    assert await asyncio.gather(*sending) == [["stored"]] * 5
+    assert statuses(*await asyncio.gather(*sending)) == [["stored"]] * 5
     assert commits.sizes == [1, 2, 2]
-    assert await in_thread(latitudes, acme) == [0, 1, 2, 3, 4]
-    assert await commit.record(upload(acme, session, fix(9, lat=9))) == ["stored"]
+    assert await in_thread(latitudes, acme) == [60.0, 60.01, 60.02, 60.03, 60.04]
+    assert statuses(await commit.record(upload(acme, session, fix(9, lat=60.09)))) == [["stored"]]
 
 
 async def test_database_that_is_away_is_told_to_each_and_the_next_works(
@@ -275,8 +284,8 @@ async def test_database_that_is_away_is_told_to_each_and_the_next_works(
             return_exceptions=True,
         )
     assert [type(result) for result in results] == [OperationalError] * 3
-    assert await commit.record(upload(acme, session, fix(3, lat=3.0))) == ["stored"]
-    assert await in_thread(latitudes, acme) == [3.0]
+    assert statuses(await commit.record(upload(acme, session, fix(3, lat=60.03)))) == [["stored"]]
+    assert await in_thread(latitudes, acme) == [60.03]
 
 
 async def test_what_became_of_uploads_is_counted(

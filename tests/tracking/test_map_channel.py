@@ -27,11 +27,11 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KARHULA = [26.9, 60.5, 27.0, 60.6]
 
 
-def post(server: WebServer, persona: Persona, lon: float, lat: float, *, second: int = 0) -> None:
-    """A fix of the first technician, at 10:00 and so many seconds."""
+def post(server: WebServer, persona: Persona, lon: float, lat: float, *, hour: int = 10) -> None:
+    """A fix of the first technician, at a full hour: within one, they can be anywhere near."""
     fix = {
         "id": str(uuid.uuid4()),
-        "recorded_at": f"2026-11-22T10:00:{second:02}Z",
+        "recorded_at": f"2026-11-22T{hour}:00:00Z",
         "lat": lat,
         "lon": lon,
         "speed": 3.5,
@@ -93,13 +93,13 @@ def test_a_viewer_is_told_who_there_is_then_where_they_are_then_what_changes(
             "recorded_at": "2026-11-22T10:00:00Z",
         }
         assert body == expected
-        post(server, acme, 26.94, 60.54, second=1)
+        post(server, acme, 26.94, 60.54, hour=11)
         (frame,) = frames(socket, 1)
         assert frame["message"].pop("server_time").endswith("Z")
         change = frame["message"].pop("items")
         assert frame["message"] == {"type": "changes"}
         assert change["1"].pop("received_at").endswith("Z")
-        later = {"lat": 60.54, "lon": 26.94, "recorded_at": "2026-11-22T10:00:01Z"}
+        later = {"lat": 60.54, "lon": 26.94, "recorded_at": "2026-11-22T11:00:00Z"}
         assert change == {"1": {**expected, **later}}
 
 
@@ -110,7 +110,7 @@ def test_a_viewport_shows_who_is_inside_who_comes_in_and_who_leaves(
     with socket_of(server, acme) as inside, socket_of(server, acme) as outside:
         assert watch(inside, viewport=KARHULA)[1] == {"1": [26.93, 60.53]}
         assert watch(outside, viewport=[24, 60, 25, 61])[1] == {}
-        post(server, acme, 24.5, 60.5, second=1)
+        post(server, acme, 24.5, 60.5, hour=11)
         (left,) = frames(inside, 1)
         assert left["message"].pop("server_time")
         assert left["message"] == {"type": "changes", "items": {}, "removed": ["1"]}
@@ -131,8 +131,8 @@ def test_another_viewport_is_answered_with_its_snapshot(server: WebServer, acme:
             perform(socket, identifier, "viewport", viewport=viewport)
             assert places(frames(socket, 1)[0], "snapshot") == expected
         # Karhula is in none of what is shown now.
-        post(server, acme, 26.94, 60.54, second=1)
-        post(server, acme, 24.5, 60.5, second=2)
+        post(server, acme, 26.94, 60.54, hour=11)
+        post(server, acme, 24.5, 60.5, hour=12)
         assert places(frames(socket, 1)[0], "changes") == {"1": [24.5, 60.5]}
 
 
@@ -159,7 +159,7 @@ def test_a_wrong_viewport_is_refused_and_the_old_one_stays(
         refused = {"type": "refused", "action": "viewport", "errors": [missing]}
         assert frames(socket, 1) == [{"identifier": identifier, "message": refused}]
         post(server, acme, 24.5, 60.5)
-        post(server, acme, 26.93, 60.53, second=1)
+        post(server, acme, 26.93, 60.53, hour=11)
         assert places(frames(socket, 1)[0], "changes") == {"1": [26.93, 60.53]}
 
 

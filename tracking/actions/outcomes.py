@@ -10,7 +10,7 @@ import msgspec
 from tracking.fixes import FixForm
 
 #: `stored`: kept, perhaps with a reason why it counts for nothing. `duplicate`: known already, by
-#: its id or by its moment. `refused`: the company does not want it, and it is not kept.
+#: its id or by its moment and place. `refused`: the company does not want it, and it is not kept.
 Status = Literal["stored", "duplicate", "refused"]
 
 #: How the phone should track from now on; settings.TRACKING_PROFILES has the numbers.

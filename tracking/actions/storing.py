@@ -70,7 +70,7 @@ WITH new AS (
 ), stored AS (
     INSERT INTO {{schema}}.tracking_fix (technician_id, reason, received_at, {_NAMES})
     SELECT technician_id, reason, %s, {_NAMES} FROM new ORDER BY technician_id, id
-    ON CONFLICT (technician_id, id) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING technician_id, id
 ), late AS (
     INSERT INTO {{schema}}.tracking_recount (technician_id, since, cause)
@@ -145,9 +145,7 @@ class _Technician:
             return KNOWN
         self.known.add(fix.id)
         reason = self.followed.reasons[fix.id]
-        if reason is None:
-            return STORED
-        return Outcome("duplicate" if reason == "duplicate" else "stored", reason)
+        return STORED if reason is None else Outcome("stored", reason)
 
 
 def store_readings(
@@ -155,8 +153,7 @@ def store_readings(
 ) -> Stored:
     """Store readings of one company, follow its technicians, and move its markers.
 
-    Idempotent on (technician, fix id); of equal ones in `readings` the first counts. Locks the
-    tracks of these technicians; of those that somebody else has locked, fixes are stored and
+    Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of these technicians; of those that somebody else has locked, fixes are stored and
     followed later.
 
     Raises:
@@ -173,7 +170,8 @@ def store_readings(
         since=min([*moments, received_at]),
         until=max([*moments, received_at]),
     )
-    policy, tracks = open_tracks(cursor, schema, numbers)
+    sending = sorted({reading.technician_id for reading in readings if reading.fixes})
+    policy, tracks = open_tracks(cursor, schema, sending)
     technicians = {number: _Technician(work.get(number, NOT_PLANNED)) for number in numbers}
     earliest = received_at - timedelta(days=policy.retention_days)
     for reading in readings:

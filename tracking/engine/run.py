@@ -20,6 +20,8 @@ from tracking.engine.model import (
 from tracking.engine.motion import move, wait
 from tracking.geo import distance
 
+#: A receiver that finds itself again moves its fix by so much at once, metres.
+SLACK = 100.0
 #: Later than any fix, microseconds of UNIX time.
 NEVER = 2**63
 
@@ -104,7 +106,7 @@ class Engine:
         if before is None:
             return 0.0
         way = distance(before.lat, before.lon, place.lat, place.lon)
-        least = way - before.accuracy - place.accuracy
+        least = way - before.accuracy - place.accuracy - SLACK
         return (
             way if least <= self._thresholds.max_speed * (place.at - before.at) / SECOND else None
         )

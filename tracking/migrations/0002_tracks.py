@@ -160,4 +160,9 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['job', 'arrived_at'], name='visit_by_job')],
             },
         ),
+        migrations.RemoveIndex(model_name='fix', name='fix_by_time'),
+        migrations.AddConstraint(
+            model_name='fix',
+            constraint=models.UniqueConstraint(fields=('technician', 'recorded_at', 'lat', 'lon'), name='fix_once'),
+        ),
     ]

@@ -45,7 +45,8 @@ class Reason(models.TextChoices):
 
 
 class Fix(Reading):
-    """One reading. `id` is the phone's own, so that sending it again changes nothing.
+    """One reading. `id` is the phone's own, so that sending it again changes nothing; nor does the
+    same place at the same moment under another id, of a phone that forgot what it had sent.
 
     `reason` is null while the fix is good. Changing the company's policy judges it anew.
     """
@@ -56,14 +57,15 @@ class Fix(Reading):
     reason = models.CharField(max_length=12, choices=Reason.choices, null=True)  # noqa: DJ001
 
     class Meta:
-        indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["technician", "recorded_at", "id"], name="fix_by_time")
-        ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(
                 condition=models.Q(lat__range=(-90, 90)) & models.Q(lon__range=(-180, 180)),
                 name="fix_on_earth",
-            )
+            ),
+            # Also the order in which they are read.
+            models.UniqueConstraint(
+                fields=["technician", "recorded_at", "lat", "lon"], name="fix_once"
+            ),
         ]
 
 
