@@ -175,6 +175,14 @@ def test_a_phone_that_died_on_site_left_with_its_last_word() -> None:
     assert tell(track, [HERE]).visits == [("Arrived", 1, 0.0), ("Departed", 1, 7_200.0)]
 
 
+def test_a_phone_that_was_silent_when_it_left_left_with_its_last_word() -> None:
+    track = Track().fix().stay(3_600).wait(2 * 3_600).jump(20_000).stay(600)
+    assert tell(track, [HERE]).visits == [("Arrived", 1, 0.0), ("Departed", 1, 3_600.0)]
+
+    track = Track().fix().stay(3_600).wait(1_200).jump(20_000).stay(600)
+    assert tell(track, [HERE]).visits == [("Arrived", 1, 0.0), ("Departed", 1, 4_810.0)]
+
+
 def test_a_phone_that_slept_on_site_for_hours_was_there() -> None:
     track = Track().fix().stay(600).wait(4 * 3_600).fix().stay(600)
     assert tell(track, [HERE]).visits == [("Arrived", 1, 0.0)]

@@ -84,6 +84,11 @@ def test_a_stop_after_a_bend_closes_with_poor_fixes() -> None:
     assert told.times == [(300.0, 910.0)]
     assert told.engine.state.drive is None
 
+    told = tell(track.drive(83, seconds=600).stay(600))
+    # The poor fixes said nothing of when they left: no later than at a slow drive.
+    assert told.times == [(300.0, 910.0), (pytest.approx(1_510, abs=14), 2_110.0)]
+    assert told.trips[1].distance == pytest.approx(83 / 3.6 * 600, rel=0.005)
+
 
 def test_very_poor_fixes_in_a_tunnel_end_no_trip() -> None:
     track = Track().fix().stay(300).drive(80, seconds=600)

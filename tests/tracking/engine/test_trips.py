@@ -149,6 +149,11 @@ def test_a_short_trip_ends_with_the_first_fix_at_its_end(every: float) -> None:
     assert trip.distance == pytest.approx(3_000, rel=0.003)
 
 
+def test_no_trip_begins_before_anything_was_heard() -> None:
+    told = tell(Track(every=1).fix().drive(100, seconds=600).stay(600))
+    assert told.times[0][0] == 0.0
+
+
 def test_trips_are_told_in_order() -> None:
     track = Track(sigma=5).fix().stay(600)
     for bearing in range(0, 360, 45):
