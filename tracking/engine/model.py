@@ -70,7 +70,7 @@ class Held(Place, array_like=True, kw_only=True):
 class Anchor(msgspec.Struct, array_like=True):
     """Where somebody may be standing, or is: the mean of the fixes since they came there.
 
-    `distance` and `fixes` are the trip's when they came.
+    `distance` and `fixes` are the trip's when they came, `counted` its drive's then.
     """
 
     since: int
@@ -79,23 +79,27 @@ class Anchor(msgspec.Struct, array_like=True):
     distance: float = 0.0
     fixes: int = 0
     count: int = 1
+    counted: Place | None = None
 
 
 class Drive(msgspec.Struct, array_like=True):
-    """A trip under way."""
+    """A trip under way; `counted` is the fix up to which `distance` is."""
 
     started_at: int
     lat: float
     lon: float
     distance: float
     fixes: int
+    counted: Place | None = None
 
 
 class Outside(msgspec.Struct, array_like=True):
     """Fixes away from the anchor that do not prove yet that it was left.
 
-    `distance` is of the way from the anchor's last fix to the newest of them; `first` and
-    `first_distance` are of the first one, `origin` is that last fix.
+    `distance` is of the way from the anchor to `counted`, the newest that counts for it; `first`
+    and `first_distance` are of the first one, `origin` is the last fix at the anchor.
+
+    On a drive it is one fix, and all are the drive's when it came.
     """
 
     first: Place
@@ -103,13 +107,15 @@ class Outside(msgspec.Struct, array_like=True):
     origin: Place
     distance: float
     count: int = 1
+    counted: Place | None = None
 
 
 class OnSite(msgspec.Struct, array_like=True):
     """Somebody in a site, or perhaps; whoever is elsewhere has none.
 
-    `first_in`, `last_in`: of the fixes inside; `arrived`: they prove that one is there; `pair`: the
-    last good one before they did; `out_since`: of a run of fixes outside since then, else 0.
+    `first_in`, `last_in`: of the fixes inside; `arrived`: they prove that one is there; `pair`: one
+    before they did, from which it is told how fast one is; `out_since` and `out_count`: of a run of
+    fixes outside since then, else 0.
     """
 
     first_in: int
@@ -117,6 +123,7 @@ class OnSite(msgspec.Struct, array_like=True):
     arrived: bool = False
     pair: Place | None = None
     out_since: int = 0
+    out_count: int = 0
 
 
 class State(msgspec.Struct, array_like=True):

@@ -67,7 +67,7 @@ class Engine:
             self.judged.append(Judged(point.at, point.id, reason))
             return
         state = self.state
-        if point.at == state.last_at:
+        if state.good is not None and point.at == state.good.at:
             reason = "duplicate"
         state.last_at, state.last_id = point.at, point.id
         state.since_checkpoint += 1
@@ -91,6 +91,8 @@ class Engine:
         if held is not None:
             leg = self._way(held, place)
             if leg is not None:
+                if held.at == place.at:
+                    return "duplicate"
                 # Two agree that one is here, so it is the way between that cannot be believed.
                 self.judged.append(Judged(held.at, held.id, None))
                 state.held = None
@@ -114,7 +116,7 @@ class Engine:
     def _accept(self, place: Place, leg: float | None) -> None:
         """Take in a good fix; `leg` is the way to it, None if it is not to be believed."""
         state = self.state
-        move(state, self._thresholds, place, leg or 0.0, self.events)
+        move(state, self._thresholds, place, leg, self.events)
         if self._sites or state.sites:
             if place.at >= self._present_until:
                 self._choose_sites(place.at)
