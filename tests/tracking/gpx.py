@@ -66,3 +66,13 @@ def sparse(fixes: list[Native], seconds: float = 300.0) -> list[Native]:
         if not kept or moment(fix) - moment(kept[-1]) >= timedelta(seconds=seconds):
             kept.append(fix)
     return kept
+
+
+def parked(fixes: list[Native], seconds: float = 300.0) -> list[Native]:
+    """With one made-up fix more, where the track ends: the phone lies there, so the trip ends."""
+    last = fixes[-1]
+    later = {
+        "id": str(uuid.uuid5(_NAMESPACE, f"{last['id']}+{seconds}")),
+        "recorded_at": (moment(last) + timedelta(seconds=seconds)).isoformat(),
+    }
+    return [*fixes, {**last, **later}]
