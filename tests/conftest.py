@@ -24,7 +24,17 @@ from tests.live import WebServer
 from tests.world import PASSWORD, Persona, create_persona
 
 # What tests with real servers may write to, in both companies.
-WRITTEN_TABLES = ("tracking_fix", "tracking_position", "dispatch_phonesession", "django_session")
+WRITTEN_TABLES = (
+    "tracking_fix",
+    "tracking_position",
+    "tracking_track",
+    "tracking_checkpoint",
+    "tracking_recount",
+    "tracking_trip",
+    "tracking_policy",
+    "dispatch_phonesession",
+    "django_session",
+)
 
 
 @pytest.fixture(scope="session")
