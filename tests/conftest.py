@@ -31,6 +31,8 @@ WRITTEN_TABLES = (
     "tracking_checkpoint",
     "tracking_recount",
     "tracking_trip",
+    "tracking_visit",
+    "tracking_correction",
     "tracking_policy",
     "dispatch_phonesession",
     "django_session",

@@ -26,10 +26,9 @@ class Outcome:
     under_way: int | None
 
     def good(self, since: int, until: int) -> list[Point]:
-        """Accepted fixes of a trip: from the last one at its start or before, to its end."""
+        """Accepted fixes from a moment to another."""
         good = [point for point in self.points if self.reasons[point.id] is None]
-        before = [point for point in good if point.at <= since][-1:]
-        return before + [point for point in good if since < point.at <= until]
+        return [point for point in good if since <= point.at <= until]
 
     def stops(self, seconds: float = Thresholds().stop_seconds) -> list[Span]:
         """Before, between and after trips, if as long."""
@@ -40,10 +39,10 @@ class Outcome:
         return [(a, b) for a, b in spans if (b - a).total_seconds() >= seconds]
 
 
-def work_out(fixes: Iterable[dict[str, Any]]) -> Outcome:
-    """With the default thresholds and no sites; fixes in any order."""
+def work_out(fixes: Iterable[dict[str, Any]], thresholds: Thresholds | None = None) -> Outcome:
+    """Without sites; by default with the default thresholds. Fixes in any order."""
     points = sorted((_point(fix) for fix in fixes), key=lambda point: (point.at, point.id))
-    engine = Engine(State(), Thresholds(), [])
+    engine = Engine(State(), thresholds or Thresholds(), [])
     for point in points:
         engine.take(point)
     return Outcome(

@@ -21,8 +21,9 @@ from tracking.messages import technician_stream
 def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> Recorded:
     """Store one phone's fixes and follow its technician; one outcome per fix, in order.
 
-    Idempotent on (technician, fix id), and on (technician, moment, place). All fixes are committed together when this returns; the map
-    hears of the newest after the commit. Late ones are worked in before it returns.
+    Idempotent on (technician, fix id), and on (technician, moment, place). All fixes are committed
+    together when this returns; the map hears of the newest after the commit. Late ones are worked
+    in before it returns.
 
     Raises:
         NoCompanyError: outside of a company's scope.

@@ -153,8 +153,8 @@ def store_readings(
 ) -> Stored:
     """Store readings of one company, follow its technicians, and move its markers.
 
-    Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of these technicians; of those that somebody else has locked, fixes are stored and
-    followed later.
+    Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of
+    these technicians; of those that somebody else has locked, fixes are stored and followed later.
 
     Raises:
         NoCompanyError: `schema` is empty or `public`.

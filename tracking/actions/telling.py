@@ -92,8 +92,9 @@ def write_reasons(
     """Give stored fixes other verdicts; returns how many had another one."""
     if not reasons:
         return 0
-    values = [list(reasons), list(reasons.values()), technician_id]
-    cursor.execute(_statement(_REASONS, schema), values)
+    cursor.execute(
+        _statement(_REASONS, schema), (list(reasons), list(reasons.values()), technician_id)
+    )
     return cursor.rowcount
 
 

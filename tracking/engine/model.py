@@ -83,7 +83,7 @@ class Anchor(msgspec.Struct, array_like=True):
 
 
 class Drive(msgspec.Struct, array_like=True):
-    """A trip under way; `counted` is the fix up to which `distance` is."""
+    """A trip under way; `counted` is the fix up to which `distance` is, `legs` all ways since."""
 
     started_at: int
     lat: float
@@ -91,13 +91,15 @@ class Drive(msgspec.Struct, array_like=True):
     distance: float
     fixes: int
     counted: Place | None = None
+    legs: float = 0.0
 
 
 class Outside(msgspec.Struct, array_like=True):
     """Fixes away from the anchor that do not prove yet that it was left.
 
-    `distance` is of the way from the anchor to `counted`, the newest that counts for it; `first`
-    and `first_distance` are of the first one, `origin` is the last fix at the anchor.
+    `distance` is of the way from the anchor to `counted`, the newest that counts for it, `legs` of
+    all ways since; `first` and `first_distance` are of the first one, `origin` is the last fix at
+    the anchor.
 
     On a drive it is one fix, and all are the drive's when it came.
     """
@@ -108,6 +110,7 @@ class Outside(msgspec.Struct, array_like=True):
     distance: float
     count: int = 1
     counted: Place | None = None
+    legs: float = 0.0
 
 
 class OnSite(msgspec.Struct, array_like=True):

@@ -23,6 +23,8 @@ from tracking.geo import distance
 
 #: Positions of a phone that lies still differ by more than what it claims, metres.
 LEAST_SPREAD = 25.0
+#: Fixes that go to and fro by more than this, against the straight way, went nowhere but straight.
+MOST_BENT = 1.5
 LEAVE_SECONDS = 60
 #: This many times the anchor's reach is no noise of a good fix.
 FAR = 3.0
@@ -94,7 +96,7 @@ def _stand(
         state.outside = Outside(place, away, last, away, 1, place)
         return
     outside.count += 1
-    way = _count(outside.counted or last, last, place, leg)
+    way, outside.legs = _count(outside.counted or last, outside.legs, last, place, leg)
     if way:
         outside.distance += way
         outside.counted = place
@@ -131,6 +133,7 @@ def _begin(state: State, anchor: Anchor, outside: Outside) -> Drive:
         outside.distance,
         1 + outside.count,
         outside.counted,
+        outside.legs,
     )
     state.outside = None
     return state.drive
@@ -148,9 +151,9 @@ def _drive(
 ) -> None:
     drive.fixes += 1
     if leg is None:
-        drive.counted = place
+        drive.counted, drive.legs = place, 0.0
     else:
-        way = _count(drive.counted or last, last, place, leg)
+        way, drive.legs = _count(drive.counted or last, drive.legs, last, place, leg)
         if way:
             drive.distance += way
             drive.counted = place
@@ -200,10 +203,19 @@ def _come(outside: Outside) -> Anchor:
     )
 
 
-def _count(counted: Place, last: Place, place: Place, leg: float) -> float:
-    """Metres to add to a trip; 0 while they may be noise, so that it does not add up."""
+def _count(
+    counted: Place, legs: float, last: Place, place: Place, leg: float
+) -> tuple[float, float]:
+    """Metres to add to a trip, and those that wait since `counted`.
+
+    They wait while they may be noise. Then fixes that made way count with all their bends; of those
+    that went to and fro, as in a jam, the way that they made.
+    """
+    legs += leg
     way = leg if counted.at == last.at else distance(counted.lat, counted.lon, place.lat, place.lon)
-    return way if way > max(2 * place.accuracy, LEAST_SPREAD) else 0.0
+    if way <= max(place.accuracy, LEAST_SPREAD):
+        return 0.0, legs
+    return (legs if legs <= MOST_BENT * way else way), 0.0
 
 
 def _end_if_long(

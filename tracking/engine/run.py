@@ -21,7 +21,7 @@ from tracking.engine.motion import move, wait
 from tracking.geo import distance
 
 #: A receiver that finds itself again moves its fix by so much at once, metres.
-SLACK = 100.0
+SLACK = 50.0
 #: Later than any fix, microseconds of UNIX time.
 NEVER = 2**63
 

@@ -162,10 +162,10 @@ def test_overlapping_sites_do_not_know_of_each_other() -> None:
     ]
 
 
-def test_a_site_counts_in_its_time_and_a_stay_may_outlast_it() -> None:
+def test_a_site_counts_in_its_time_and_a_stay_ends_with_it() -> None:
     track = Track().fix().stay(1_200).jump(3_000).stay(300)
     told = tell(track, [site(60.0, 25.0, since=300, until=600)])
-    assert told.visits == [("Arrived", 1, 300.0), ("Departed", 1, 1_210.0)]
+    assert told.visits == [("Arrived", 1, 300.0), ("Departed", 1, 600.0)]
 
     assert tell(track, [site(60.0, 25.0, since=2_000)]).visits == []
 
