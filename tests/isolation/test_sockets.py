@@ -329,8 +329,8 @@ def test_a_viewport_shows_no_other_company(
             assert heard(socket) == expected
         post_fix(server, acme, 7.25)
         assert heard(at_acme) == [7.25]
-        post_fix(server, globex, 7.75)
-        assert heard(at_globex) == [7.75]
+        post_fix(server, globex, 7.5004)
+        assert heard(at_globex) == [7.5004]
 
 
 def test_each_company_hears_itself_alone(server: WebServer, acme: Persona, globex: Persona) -> None:
@@ -340,8 +340,8 @@ def test_each_company_hears_itself_alone(server: WebServer, acme: Persona, globe
         # Had the other company heard that one, it would come first.
         post_fix(server, globex, 2.5)
         assert heard(at_globex) == [2.5]
-        post_fix(server, acme, 1.75)
-        assert heard(at_acme) == [1.75]
+        post_fix(server, acme, 1.2504)
+        assert heard(at_acme) == [1.2504]
 
 
 def test_what_a_client_writes_into_its_identifier_chooses_no_company(
