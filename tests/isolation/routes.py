@@ -44,6 +44,8 @@ class Route:
     door: Door
     query: str = ""
     body: Any = None
+    #: Where the path has parts that vary: a path of the right caller.
+    at: str = ""
 
 
 FIX = {
@@ -53,6 +55,9 @@ FIX = {
     "lon": -74.0060,
     "activity": "walking",
 }
+
+# A phone of technician 1 in both companies, made by the tests that need it.
+PHONE = "5b1f6d0e-8c6e-4c0b-9a55-1f0d3c2b4a69"
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/"): Route(Door.PAGE),
@@ -69,6 +74,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
+    ("GET", "/api/v1/phones/"): Route(Door.API),
+    ("POST", "/api/v1/phones/"): Route(Door.API, body={"label": "Van"}),
+    ("DELETE", "/api/v1/phones/<uuid:phone>/"): Route(Door.API, at=f"/api/v1/phones/{PHONE}/"),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }
