@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.utils import timezone
 from rest_framework import exceptions
@@ -18,7 +17,8 @@ from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
 from tracking.actions import Outcome, record_fixes
-from tracking.fixes import FixForm, decode_body, read_fix, read_right
+from tracking.api.results import BatchResults, answer_one
+from tracking.fixes import FixForm, decode_body, read_fix, read_right, too_many_fixes
 
 
 class PostedFixes:
@@ -30,63 +30,45 @@ class PostedFixes:
         Raises:
             BadInputError: the body, or the one fix in it, cannot be used.
         """
-        #: Those that can be stored.
-        self.fixes: list[FixForm] = []
-        # What is answered for each item; and which of them are in `fixes`, in order.
-        self._results: list[dict[str, Any]] = []
-        self._good: list[int] = []
+        self._results = BatchResults()
         right = read_right(body, technician_id=technician_id, now=now)
         self._is_batch = isinstance(right, list)
         if isinstance(right, FixForm):
-            self.fixes.append(right)
+            self._results.add_fix(right)
         elif right is not None and len(right) <= settings.FIXES_MAX_ITEMS:
-            self.fixes = right
-            self._good = list(range(len(right)))
-            self._results = [{"index": index, "id": str(fix.id)} for index, fix in enumerate(right)]
+            for fix in right:
+                self._results.add_fix(fix)
         else:
             self._read_each(decode_body(body), technician_id, now)
+
+    @property
+    def fixes(self) -> list[FixForm]:
+        """Those that can be stored."""
+        return self._results.fixes
 
     def _read_each(self, content: Any, technician_id: int, now: datetime) -> None:
         """Raises BadInputError."""
         self._is_batch = isinstance(content, list)
         if not self._is_batch:
-            self.fixes.append(read_fix(content, technician_id=technician_id, now=now))
+            self._results.add_fix(read_fix(content, technician_id=technician_id, now=now))
             return
         if len(content) > settings.FIXES_MAX_ITEMS:
-            raise BadInputError(
-                FieldError(
-                    "body",
-                    f"{len(content)} fixes",
-                    f"may hold at most {settings.FIXES_MAX_ITEMS} fixes; send several batches",
-                ),
-                status=413,
-            )
-        for index, item in enumerate(content):
+            raise too_many_fixes(len(content), most=settings.FIXES_MAX_ITEMS)
+        for item in content:
             given = item.get("id") if isinstance(item, dict) else None
-            result: dict[str, Any] = {
-                "index": index,
-                "id": echo(given) if isinstance(given, str) else None,
-            }
+            name = echo(given) if isinstance(given, str) else None
             try:
-                self.fixes.append(read_fix(item, technician_id=technician_id, now=now))
-                self._good.append(index)
+                fix = read_fix(item, technician_id=technician_id, now=now)
             except BadInputError as error:
-                result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
-            self._results.append(result)
+                self._results.add_rejected(error.errors, id=name)
+            else:
+                self._results.add_fix(fix, id=name)
 
     def answer(self, outcomes: Sequence[Outcome]) -> tuple[int, dict[str, Any]]:
         """Status and content of the answer; `outcomes` of `fixes`, in order."""
         if not self._is_batch:
-            (fix,), (outcome,) = self.fixes, outcomes
-            return 201 if outcome == "stored" else 200, {"id": str(fix.id), "status": outcome}
-        for index, outcome in zip(self._good, outcomes, strict=True):
-            self._results[index]["status"] = outcome
-        return 200, {
-            "results": self._results,
-            "stored": outcomes.count("stored"),
-            "duplicate": outcomes.count("duplicate"),
-            "rejected": len(self._results) - len(outcomes),
-        }
+            return answer_one(self.fixes[0], outcomes[0])
+        return 200, self._results.answer(outcomes)
 
 
 def post_fixes(request: Request) -> Response:
