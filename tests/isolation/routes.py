@@ -81,6 +81,26 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }
 
+# Doors in front of Django's: what a phone sends there, without its key.
+POSITION = {"timestamp": FIX["recorded_at"], "lat": FIX["lat"], "lon": FIX["lon"]}
+COORDS = {"latitude": FIX["lat"], "longitude": FIX["lon"]}
+FORMATS: dict[tuple[str, str], Any] = {
+    ("POST", "/ingest/transistorsoft"): {
+        "location": {"timestamp": FIX["recorded_at"], "coords": COORDS}
+    },
+    ("POST", "/ingest/owntracks"): {**POSITION, "_type": "location", "tst": 1795341600},
+    ("POST", "/ingest/overland"): {
+        "locations": [
+            {
+                "geometry": {"coordinates": [FIX["lon"], FIX["lat"]]},
+                "properties": {"timestamp": FIX["recorded_at"]},
+            }
+        ]
+    },
+    ("POST", "/ingest/osmand"): None,
+    ("GET", "/ingest/osmand"): None,
+}
+
 # Channel → who may listen; `tests/isolation/test_sockets.py` tries the others.
 CHANNELS: dict[str, set[str]] = {"MapChannel": {"owner", "dispatcher"}}
 # Channel and action → data that the right caller would have accepted.
