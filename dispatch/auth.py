@@ -91,9 +91,10 @@ def holder_of_key(key: str) -> KeyHolder:
         TokenError: it is no key of this company, was revoked or has run out, or its technician
             is not in service.
     """
+    number = session_of_key(key)
     session = (
         PhoneSession.objects.filter(
-            pk=session_of_key(key),
+            pk=number,
             revoked_at=None,
             expires_at__gt=timezone.now(),
             user__is_active=True,
@@ -101,6 +102,8 @@ def holder_of_key(key: str) -> KeyHolder:
         )
         .select_related("user__technician")
         .first()
+        if number
+        else None
     )
     if session is None or not hmac.compare_digest(session.key_digest, key_digest(key)):
         raise TokenError(

@@ -163,7 +163,9 @@ def read_fix(item: Any, *, technician_id: int, now: datetime) -> FixForm:
 def too_many_fixes(count: int, *, most: int) -> BadInputError:
     """What is said of an upload of more than `most` items; its status is 413."""
     return BadInputError(
-        FieldError("body", f"{count} fixes", f"may hold at most {most} fixes; send several batches"),
+        FieldError(
+            "body", f"{count} fixes", f"may hold at most {most} fixes; send several batches"
+        ),
         status=413,
     )
 

@@ -280,5 +280,3 @@ def test_who_is_no_technician_has_no_phone(acme: Persona, phone_of: Phone) -> No
     answer = post(phone, label="Van")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_technician")
     assert results(phone) == []
-
-

@@ -33,7 +33,13 @@ WAYS: dict[str, Show] = {
 
 
 def knock(
-    client: httpx.Client, method: str, path: str, host: str, *, headers: Any = None, query: Any = None
+    client: httpx.Client,
+    method: str,
+    path: str,
+    host: str,
+    *,
+    headers: Any = None,
+    query: Any = None,
 ) -> httpx.Response:
     content = FORMATS[method, path]
     given = {**(query or {}), **(POSITION if content is None else {})}

@@ -39,7 +39,10 @@ KEY = f"{uuid.uuid4().hex}.{secrets.token_urlsafe(32)}"
     [
         (f"/ingest/overland/?key={KEY}", "/ingest/overland/?key=…"),
         (f"/ingest/osmand/?id={KEY}&lat=1", "/ingest/osmand/?id=…&lat=1"),
-        ("/ingest/osmand/?lat=1&deviceid=half-a-key&lon=2", "/ingest/osmand/?lat=1&deviceid=…&lon=2"),
+        (
+            "/ingest/osmand/?lat=1&deviceid=half-a-key&lon=2",
+            "/ingest/osmand/?lat=1&deviceid=…&lon=2",
+        ),
         (f"/ingest/osmand/?k%65y={KEY}&lat=1", "/ingest/osmand/?k%65y=…&lat=1"),
         (f"/{KEY}", "/…"),
         ("/api/v1/fixes/?technician=1", "/api/v1/fixes/?technician=1"),

@@ -36,7 +36,9 @@ def stored(persona: Persona) -> list[tuple[int, float, float, str]]:
     """(technician, latitude, longitude, moment) of each fix, in the order of time."""
     with company_scope(persona.schema):
         rows = Fix.objects.order_by("recorded_at")
-        return [(row.technician_id, row.lat, row.lon, f"{row.recorded_at:%H:%M:%S}") for row in rows]
+        return [
+            (row.technician_id, row.lat, row.lon, f"{row.recorded_at:%H:%M:%S}") for row in rows
+        ]
 
 
 def send(

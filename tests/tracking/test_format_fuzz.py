@@ -29,7 +29,11 @@ READERS = {
     "overland": overland.read,
 }
 NAMES = {
-    "transistorsoft": ["transistorsoft-single", "transistorsoft-batch", "transistorsoft-root-array"],
+    "transistorsoft": [
+        "transistorsoft-single",
+        "transistorsoft-batch",
+        "transistorsoft-root-array",
+    ],
     "owntracks": ["owntracks-ios", "owntracks-transition"],
     "overland": ["overland-batch"],
 }
@@ -86,9 +90,10 @@ def test_any_json(form: str, data: st.DataObject) -> None:
 @given(body=st.binary(max_size=200))
 def test_any_bytes(form: str, body: bytes) -> None:
     try:
-        assert_items(READERS[form](body, technician_id=7, now=NOW))
+        items = READERS[form](body, technician_id=7, now=NOW)
     except BadInputError as error:
-        assert (error.status, error.errors[0].field) == (400, "body")
+        items = list(error.errors)
+    assert_items(items)
 
 
 FIELDS = ["timestamp", "lat", "lon", "location", "speed", "bearing", "altitude", "accuracy", "batt"]

@@ -1,4 +1,4 @@
-"""When nothing can be stored, phones are told to come again; and keys are remembered for a while."""
+"""When nothing can be stored, phones are told to come again; keys are remembered for a while."""
 
 from __future__ import annotations
 
@@ -151,5 +151,3 @@ async def test_what_is_no_key_asks_no_database(acme: Persona, asked: list[str]) 
     with pytest.raises(TokenError):
         await remembered_holder(unknown, company=acme.company)
     assert asked == [unknown]
-
-

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from dispatch.auth import current_user
-from dispatch.errors import BadInputError, FieldError, echo
+from dispatch.errors import BadInputError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
 from tracking.actions import Outcome, record_fixes

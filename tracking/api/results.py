@@ -1,4 +1,4 @@
-"""What a phone is told of each item of its upload. The one place that turns outcomes into answers."""
+"""What a phone is told of each item of its upload: the one place where outcomes become answers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The SDK "background geolocation" of Transistor Software, and Traccar Client from 9 on.
 
-`location` holds one object, or with `batchSync` an array; with `httpRootProperty: "."` either is the
-root itself. -1 is unknown. The SDK takes any 20x as stored, and stops at anything else.
+`location` holds one object, or with `batchSync` an array; with `httpRootProperty: "."` either is
+the root itself. -1 is unknown. The SDK takes any 20x as stored, and stops at anything else.
 https://transistorsoft.github.io/capacitor-background-geolocation/interfaces/location.html
 """
 
