@@ -36,9 +36,9 @@ def issue_key(*, technician: Technician, label: str) -> tuple[PhoneSession, str]
     session.key_digest = key_digest(key)
     session.full_clean(validate_unique=False)
     with transaction.atomic():
-        technicians = Technician.objects.select_for_update().filter(pk=technician.pk)
-        list(technicians)
-        in_use = open_phones(technicians).exclude(key_digest="").count()
+        Technician.objects.select_for_update().get(pk=technician.pk)
+        own = open_phones(Technician.objects.filter(pk=technician.pk))
+        in_use = own.exclude(key_digest="").count()
         if in_use >= settings.PHONE_KEYS_PER_TECHNICIAN:
             raise BadInputError(
                 FieldError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import uuid
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-import msgspec
 from django.conf import settings
+from msgspec.inspect import StructType, UnionType, type_info
 
 from dispatch.errors import BadInputError, FieldError, echo
 from tracking.fixes import RIGHT, FixForm, has_form, read_fix, too_many_fixes
@@ -22,12 +22,14 @@ _FIRST_MILLISECONDS = 1e11
 _MAX_TEXT = 40
 _NAMESPACE = uuid.UUID("6c1b7f0e-5f6a-4f0e-9d57-0d9a3c9e4b21")
 _RIGHT_MOMENT = "a time: ISO 8601 with its offset, or seconds or milliseconds since 1970"
-_REQUIRED = ("id", "recorded_at", "lat", "lon")
-_TYPES = {
-    field.name: field.type
-    for field in msgspec.structs.fields(FixForm)
-    if field.name not in _REQUIRED
+# Of each field that may be unknown, its type and bounds, as FixForm has them.
+_KINDS: dict[str, Any] = {
+    field.name: field.type.types[0]
+    for field in cast(StructType, type_info(FixForm)).fields
+    if isinstance(field.type, UnionType)
 }
+_BOUNDS = {name: (kind.ge, kind.le) for name, kind in _KINDS.items() if hasattr(kind, "ge")}
+_LENGTHS = {name: kind.max_length for name, kind in _KINDS.items() if hasattr(kind, "max_length")}
 
 
 class Given(NamedTuple):
@@ -155,10 +157,12 @@ def _derived(name: str) -> uuid.UUID:
 
 
 def _usable(name: str, value: Any) -> Any:
-    """The value, if a fix may have it there; else None."""
-    if not has_form(value):
-        return None
-    try:
-        return msgspec.convert(value, _TYPES[name])
-    except msgspec.ValidationError:
-        return None
+    """The value, if a fix may have it there; else None. Numbers come as `number` gives them."""
+    if name in _BOUNDS:
+        least, most = _BOUNDS[name]
+        good = isinstance(value, float) and least <= value <= most
+    elif name in _LENGTHS:
+        good = isinstance(value, str) and len(value) <= _LENGTHS[name] and has_form(value)
+    else:
+        good = isinstance(value, bool)
+    return value if good else None
