@@ -1,13 +1,19 @@
-"""Who is speaking to a company: by password, or by a checked access token."""
+"""Who is speaking to a company: by password, by a checked access token, or by a phone's key."""
 
 from __future__ import annotations
 
+import hmac
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+import msgspec
 from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+from django.utils import timezone
 
+from dispatch.keys import key_digest, session_of_key
 from dispatch.models import PhoneSession, User
 from dispatch.tokens import Claims, TokenError
 from tenants.context import schema_or_none
@@ -68,3 +74,39 @@ def user_of_claims(claims: Claims) -> User:
     if session is None:
         raise TokenError("token_revoked", "this phone was signed out; sign in again")
     return session.user
+
+
+class KeyHolder(msgspec.Struct, frozen=True):
+    """Whose a good key is."""
+
+    session: UUID
+    technician: int
+    expires_at: datetime
+
+
+def holder_of_key(key: str) -> KeyHolder:
+    """The phone of the present company that a key belongs to, by one query.
+
+    Raises:
+        TokenError: it is no key of this company, was revoked or has run out, or its technician
+            is not in service.
+    """
+    number = session_of_key(key)
+    session = (
+        PhoneSession.objects.filter(
+            pk=number,
+            revoked_at=None,
+            expires_at__gt=timezone.now(),
+            user__is_active=True,
+            user__technician__is_active=True,
+        )
+        .select_related("user__technician")
+        .first()
+        if number
+        else None
+    )
+    if session is None or not hmac.compare_digest(session.key_digest, key_digest(key)):
+        raise TokenError(
+            "key_invalid", "this is no key of a phone here, or it was revoked or has run out"
+        )
+    return KeyHolder(session.pk, session.user.technician.pk, session.expires_at)

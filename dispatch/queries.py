@@ -10,8 +10,9 @@ from uuid import UUID
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from dispatch.models import Job, Technician, User
+from dispatch.models import Job, PhoneSession, Technician, User
 from dispatch.work_hours import AtWork, JobAtWork
 from tenants.context import quoted_schema
 
@@ -30,6 +31,17 @@ def visible_technicians(user: User) -> QuerySet[Technician]:
     """Those whom the user may see: all for owners and dispatchers, themselves for technicians."""
     technicians = active_technicians()
     return technicians if user.may_dispatch else technicians.filter(user=user)
+
+
+def open_phones(technicians: QuerySet[Technician]) -> QuerySet[PhoneSession]:
+    """These technicians' phones that are signed in or have a key, the newest first."""
+    return (
+        PhoneSession.objects.filter(
+            user__technician__in=technicians, revoked_at=None, expires_at__gt=timezone.now()
+        )
+        .select_related("user__technician")
+        .order_by("-created_at", "id")
+    )
 
 
 def visible_jobs(user: User) -> QuerySet[Job]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jwt
 import msgspec
@@ -41,7 +41,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     """What a checked token says. `exp` is in seconds of UNIX time."""
 
     kind: TokenKind
-    jti: str
+    # Never empty: a session without refresh tokens has empty ones.
+    jti: Annotated[str, msgspec.Meta(min_length=1)]
     exp: float
     company: str
     user: int

@@ -18,6 +18,7 @@ from dispatch.sockets import around_command, authenticate  # noqa: E402
 from sera.body_limit import BodyLimit  # noqa: E402
 from sera.metrics import Metrics  # noqa: E402
 from tracking.api.endpoint import FixesEndpoint  # noqa: E402
+from tracking.api.formats import FormatsEndpoint  # noqa: E402
 from tracking.channels import MapChannel  # noqa: E402
 
 cable = CableApplication(
@@ -37,7 +38,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 
 
 http = Metrics(
-    BodyLimit(FixesEndpoint(django_http), max_bytes=settings.MAX_BODY_BYTES),
+    BodyLimit(FormatsEndpoint(FixesEndpoint(django_http)), max_bytes=settings.MAX_BODY_BYTES),
     token=settings.METRICS_TOKEN,
 )
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})

@@ -10,16 +10,19 @@ import structlog
 
 from tenants.context import schema_or_none
 
-_TOKEN = re.compile(r"\b(jid=)[^&\s\"']+")
+# Access tokens of sockets, and keys of phones, whose apps may show them as their name.
+_SECRET = re.compile(
+    r"\b((?:jid|key|id|deviceid)=)[^&\s\"']+|\b[0-9a-f]{32}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"
+)
 
 
 class WithoutTokens(logging.Filter):
-    """Takes access tokens out of a record's arguments."""
+    """Takes access tokens and keys out of a record's arguments."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
             record.args = tuple(
-                _TOKEN.sub(r"\1…", value) if isinstance(value, str) else value
+                _SECRET.sub(r"\1…", value) if isinstance(value, str) else value
                 for value in record.args
             )
         return True

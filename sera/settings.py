@@ -221,6 +221,17 @@ REFRESH_TOKEN_SECONDS = 30 * 24 * 3600
 # A phone may lose the answer that carried its new refresh token; within this time its
 # previous one is still taken. Later use of it means that it was stolen.
 REFRESH_REUSE_SECONDS = 60
+# A key is put into a phone by hand. Longer than a year, so that whoever renews them once a year is
+# never late; not for ever, so that a phone in a drawer is cut off one day.
+PHONE_KEY_SECONDS = 400 * 24 * 3600
+# A phone, its successor, a tablet, a tracker in the van, each with some app on trial.
+PHONE_KEYS_PER_TECHNICIAN = 10
+# How long a process takes a key without asking the database. What it uploads with it is refused
+# at once all the same if it was revoked: each commit looks.
+PHONE_KEY_CACHE_SECONDS = 60
+# Of one process, some 500 bytes each.
+PHONE_KEYS_REMEMBERED = 10_000
+PHONES_PAGE_SIZE = 1000
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -257,6 +268,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 # --- Positions
 FIXES_MAX_ITEMS = 1000
+# Of one upload in another app's format. An app whose upload is refused sends the same again and
+# again, so this is beyond what MAX_BODY_BYTES of any of them hold (200 bytes an item); only
+# made-up items are shorter.
+INGEST_MAX_ITEMS = 5_000
+# OsmAnd's own are about ten, and each app adds a few.
+INGEST_MAX_FORM_FIELDS = 200
 # Of one process. Fixes that wait for a commit: half a second's work, some 30 MB. Beyond it phones
 # are told to come back.
 INGEST_MAX_WAITING_FIXES = 20_000

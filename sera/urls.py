@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from dispatch.api.people import TechniciansView
+from dispatch.api.phones import PhonesView, PhoneView
 from dispatch.api.sign_in import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from dispatch.api.work import JobsView
 from dispatch.pages import BoardView, SignInView, SignOutView
@@ -22,6 +23,8 @@ urlpatterns = [
     path("api/v1/fixes/", FixesView.as_view()),
     path("api/v1/positions/", PositionsView.as_view()),
     path("api/v1/technicians/", TechniciansView.as_view()),
+    path("api/v1/phones/", PhonesView.as_view()),
+    path("api/v1/phones/<uuid:phone>/", PhoneView.as_view()),
     path("api/v1/jobs/", JobsView.as_view()),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),

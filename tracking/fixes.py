@@ -110,7 +110,7 @@ def read_right(body: bytes, *, technician_id: int, now: datetime) -> FixForm | l
             EARLIEST <= fix.recorded_at <= latest
             and fix.technician in own
             and fix.technician_id in own
-            and (fix.activity is None or _has_form(fix.activity))
+            and (fix.activity is None or has_form(fix.activity))
         ):
             return None
     # In UTC, as `read_fix` has them.
@@ -134,7 +134,7 @@ def read_fix(item: Any, *, technician_id: int, now: datetime) -> FixForm:
     formless = [
         FieldError(name, echo(value), f"must be {RIGHT[name]}")
         for name, value in item.items()
-        if name in RIGHT and not _has_form(value)
+        if name in RIGHT and not has_form(value)
     ] + [
         FieldError(name, echo(item[name]), f"must be {technician_id}, the token's, or absent")
         for name in ("technician", "technician_id")
@@ -160,7 +160,17 @@ def read_fix(item: Any, *, technician_id: int, now: datetime) -> FixForm:
     return msgspec.structs.replace(fix, recorded_at=fix.recorded_at.astimezone(UTC))
 
 
-def _has_form(value: Any) -> bool:
+def too_many_fixes(count: int, *, most: int) -> BadInputError:
+    """What is said of an upload of more than `most` items; its status is 413."""
+    return BadInputError(
+        FieldError(
+            "body", f"{count} fixes", f"may hold at most {most} fixes; send several batches"
+        ),
+        status=413,
+    )
+
+
+def has_form(value: Any) -> bool:
     """Whether PostgreSQL can hold it: not NaN, infinity, NUL, nor half of a surrogate pair."""
     if isinstance(value, float):
         return math.isfinite(value)

@@ -12,8 +12,13 @@ COMMITS = Histogram(
 )
 FIXES = Counter("tracking_fixes", "Fixes of phones' uploads by outcome.", ["outcome"])
 REFUSALS = Counter("tracking_uploads_refused", "Uploads that were not stored by cause.", ["cause"])
+REJECTED = Counter(
+    "tracking_items_rejected", "Items in other apps' formats that cannot be used.", ["format"]
+)
 
 for _outcome in ("stored", "duplicate"):
     FIXES.labels(_outcome)
+for _format in ("transistorsoft", "owntracks", "overland", "osmand"):
+    REJECTED.labels(_format)
 for _cause in ("busy", "signed_out", "company", "database"):
     REFUSALS.labels(_cause)

@@ -10,6 +10,7 @@ import msgspec
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from cable import disconnect_identity
@@ -99,7 +100,8 @@ def _open_session(claims: Claims) -> PhoneSession:
     session = (
         PhoneSession.objects.select_for_update(of=("self",))
         .select_related("user")
-        .filter(pk=claims.session, revoked_at=None, user__is_active=True)
+        # One with a key has no tokens, whatever is signed in its name.
+        .filter(pk=claims.session, key_digest="", revoked_at=None, user__is_active=True)
         .first()
     )
     if session is None:
@@ -126,8 +128,13 @@ def _pair(session: PhoneSession, company: Company) -> TokenPair:
 
 
 def delete_expired_sign_ins() -> int:
-    """Delete phone and browser sessions that have run out; returns how many."""
+    """Delete phone and browser sessions that have run out; returns how many.
+
+    A revoked key goes at once: no row is needed to refuse it. That of a phone that was signed out
+    stays as long as its tokens would have been good.
+    """
     now = timezone.now()
-    phones, _ = PhoneSession.objects.filter(expires_at__lt=now).delete()
+    revoked_keys = Q(revoked_at__lt=now) & ~Q(key_digest="")
+    phones, _ = PhoneSession.objects.filter(Q(expires_at__lt=now) | revoked_keys).delete()
     browsers, _ = Session.objects.filter(expire_date__lt=now).delete()
     return phones + browsers

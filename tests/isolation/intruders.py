@@ -43,7 +43,11 @@ class Intruder:
             content_type = "application/x-www-form-urlencoded"
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
         return client.generic(
-            method, path + route.query, data, content_type, headers={**self.headers, **extra}
+            method,
+            (route.at or path) + route.query,
+            data,
+            content_type,
+            headers={**self.headers, **extra},
         )
 
 

@@ -44,6 +44,8 @@ class Route:
     door: Door
     query: str = ""
     body: Any = None
+    #: Where the path has parts that vary: a path of the right caller.
+    at: str = ""
 
 
 FIX = {
@@ -53,6 +55,9 @@ FIX = {
     "lon": -74.0060,
     "activity": "walking",
 }
+
+# A phone of technician 1 in both companies, made by the tests that need it.
+PHONE = "5b1f6d0e-8c6e-4c0b-9a55-1f0d3c2b4a69"
 
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/"): Route(Door.PAGE),
@@ -69,8 +74,31 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
+    ("GET", "/api/v1/phones/"): Route(Door.API),
+    ("POST", "/api/v1/phones/"): Route(Door.API, body={"label": "Van"}),
+    ("DELETE", "/api/v1/phones/<uuid:phone>/"): Route(Door.API, at=f"/api/v1/phones/{PHONE}/"),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
+}
+
+# Doors in front of Django's: what a phone sends there, without its key.
+POSITION = {"timestamp": FIX["recorded_at"], "lat": FIX["lat"], "lon": FIX["lon"]}
+COORDS = {"latitude": FIX["lat"], "longitude": FIX["lon"]}
+FORMATS: dict[tuple[str, str], Any] = {
+    ("POST", "/ingest/transistorsoft"): {
+        "location": {"timestamp": FIX["recorded_at"], "coords": COORDS}
+    },
+    ("POST", "/ingest/owntracks"): {**POSITION, "_type": "location", "tst": 1795341600},
+    ("POST", "/ingest/overland"): {
+        "locations": [
+            {
+                "geometry": {"coordinates": [FIX["lon"], FIX["lat"]]},
+                "properties": {"timestamp": FIX["recorded_at"]},
+            }
+        ]
+    },
+    ("POST", "/ingest/osmand"): None,
+    ("GET", "/ingest/osmand"): None,
 }
 
 # Channel → who may listen; `tests/isolation/test_sockets.py` tries the others.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.utils import timezone
 from rest_framework import exceptions
@@ -14,11 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from dispatch.auth import current_user
-from dispatch.errors import BadInputError, FieldError, echo
+from dispatch.errors import BadInputError, echo
 from dispatch.models import Technician, User
 from dispatch.queries import technician_of
-from tracking.actions import Outcome, Recorded, record_fixes
-from tracking.fixes import FixForm, decode_body, read_fix, read_right
+from tracking.actions import Recorded, record_fixes
+from tracking.api.results import BatchResults, answer_one
+from tracking.fixes import FixForm, decode_body, read_fix, read_right, too_many_fixes
 
 
 class PostedFixes:
@@ -30,68 +29,45 @@ class PostedFixes:
         Raises:
             BadInputError: the body, or the one fix in it, cannot be used.
         """
-        #: Those that can be stored.
-        self.fixes: list[FixForm] = []
-        # What is answered for each item; and which of them are in `fixes`, in order.
-        self._results: list[dict[str, Any]] = []
-        self._good: list[int] = []
+        self._results = BatchResults()
         right = read_right(body, technician_id=technician_id, now=now)
         self._is_batch = isinstance(right, list)
         if isinstance(right, FixForm):
-            self.fixes.append(right)
+            self._results.add_fix(right)
         elif right is not None and len(right) <= settings.FIXES_MAX_ITEMS:
-            self.fixes = right
-            self._good = list(range(len(right)))
-            self._results = [{"index": index, "id": str(fix.id)} for index, fix in enumerate(right)]
+            for fix in right:
+                self._results.add_fix(fix)
         else:
             self._read_each(decode_body(body), technician_id, now)
+
+    @property
+    def fixes(self) -> list[FixForm]:
+        """Those that can be stored."""
+        return self._results.fixes
 
     def _read_each(self, content: Any, technician_id: int, now: datetime) -> None:
         """Raises BadInputError."""
         self._is_batch = isinstance(content, list)
         if not self._is_batch:
-            self.fixes.append(read_fix(content, technician_id=technician_id, now=now))
+            self._results.add_fix(read_fix(content, technician_id=technician_id, now=now))
             return
         if len(content) > settings.FIXES_MAX_ITEMS:
-            raise BadInputError(
-                FieldError(
-                    "body",
-                    f"{len(content)} fixes",
-                    f"may hold at most {settings.FIXES_MAX_ITEMS} fixes; send several batches",
-                ),
-                status=413,
-            )
-        for index, item in enumerate(content):
+            raise too_many_fixes(len(content), most=settings.FIXES_MAX_ITEMS)
+        for item in content:
             given = item.get("id") if isinstance(item, dict) else None
-            result: dict[str, Any] = {
-                "index": index,
-                "id": echo(given) if isinstance(given, str) else None,
-            }
+            name = echo(given) if isinstance(given, str) else None
             try:
-                self.fixes.append(read_fix(item, technician_id=technician_id, now=now))
-                self._good.append(index)
+                fix = read_fix(item, technician_id=technician_id, now=now)
             except BadInputError as error:
-                result |= {"status": "rejected", "errors": msgspec.to_builtins(error.errors)}
-            self._results.append(result)
+                self._results.add_rejected(error.errors, id=name)
+            else:
+                self._results.add_fix(fix, id=name)
 
     def answer(self, recorded: Recorded) -> tuple[int, dict[str, Any]]:
         """Status and content of the answer; what was recorded are `fixes`, in order."""
-        profile = {"mode": recorded.profile, **settings.TRACKING_PROFILES[recorded.profile]}
         if not self._is_batch:
-            (fix,), (outcome,) = self.fixes, recorded.outcomes
-            status = 201 if outcome.status == "stored" else 200
-            return status, {"id": str(fix.id), **_wire(outcome), "profile": profile}
-        for index, outcome in zip(self._good, recorded.outcomes, strict=True):
-            self._results[index] |= _wire(outcome)
-        count = Counter(outcome.status for outcome in recorded.outcomes)
-        return 200, {
-            "results": self._results,
-            "stored": count["stored"],
-            "duplicate": count["duplicate"],
-            "refused": count["refused"],
-            "rejected": len(self._results) - len(recorded.outcomes),
-            "profile": profile,
-        }
+            return answer_one(self.fixes[0], recorded)
+        return 200, self._results.answer(recorded)
 
 
 def post_fixes(request: Request) -> Response:
@@ -105,12 +81,6 @@ def post_fixes(request: Request) -> Response:
     posted = PostedFixes(request._request.body, technician_id=technician.pk, now=timezone.now())
     status, content = posted.answer(record_fixes(technician_id=technician.pk, fixes=posted.fixes))
     return Response(content, status=status)
-
-
-def _wire(outcome: Outcome) -> dict[str, str]:
-    if outcome.reason is None:
-        return {"status": outcome.status}
-    return {"status": outcome.status, "reason": outcome.reason}
 
 
 def _own_technician(user: User) -> Technician:
