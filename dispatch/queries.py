@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 
-from dispatch.models import Job, Technician, User
+from dispatch.models import Job, Shift, Technician, User
 from tenants.context import quoted_schema
 
 
@@ -33,6 +34,24 @@ def visible_jobs(user: User) -> QuerySet[Job]:
     """Jobs that the user may see, in the order of their windows."""
     jobs = Job.objects.select_related("customer", "technician")
     return jobs if user.may_dispatch else jobs.filter(technician__user=user)
+
+
+def visible_shifts(
+    user: User,
+    *,
+    technician: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[Shift]:
+    """Shifts that the user may see and that touch since ≤ t < until, by their beginnings."""
+    shifts = Shift.objects.filter(technician__in=visible_technicians(user))
+    if technician is not None:
+        shifts = shifts.filter(technician=technician)
+    if since is not None:
+        shifts = shifts.filter(ends_at__gt=since)
+    if until is not None:
+        shifts = shifts.filter(starts_at__lt=until)
+    return shifts.order_by("starts_at", "id")
 
 
 def signed_in_phones(
