@@ -24,7 +24,17 @@ from tests.live import WebServer
 from tests.world import PASSWORD, Persona, create_persona
 
 # What tests with real servers may write to, in both companies.
-WRITTEN_TABLES = ("tracking_fix", "tracking_position", "dispatch_phonesession", "django_session")
+WRITTEN_TABLES = (
+    "tracking_fix",
+    "tracking_position",
+    "tracking_viewing",
+    "tracking_policy",
+    "tracking_track",
+    "tracking_recount",
+    "dispatch_shift",
+    "dispatch_phonesession",
+    "django_session",
+)
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def visible_positions(user: User) -> list[TechnicianPosition]:
 def technicians_on_map() -> TechniciansOnMap:
     """Every technician in service, by name."""
     return TechniciansOnMap(
-        thresholds=settings.FRESHNESS_SECONDS,
+        thresholds={"delayed": 60, "stale": 300, "lost": 1800},
         technicians=[
             TechnicianOnMap(
                 id=technician.pk,

@@ -24,7 +24,7 @@ from dispatch.api.paging import read_place, write_place
 from dispatch.api.parameters import integer_parameter, moment_parameter
 from dispatch.api.permissions import require_dispatcher, require_technician
 from dispatch.auth import current_user
-from dispatch.errors import BadInputError, FieldError
+from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Shift
 from dispatch.queries import active_technicians, visible_shifts
 
@@ -93,7 +93,9 @@ class ShiftsView(APIView):
         if technician is None:
             raise BadInputError(
                 FieldError(
-                    "technician", given["technician"], "must be the id of a technician in service"
+                    "technician",
+                    echo(given["technician"]),
+                    "must be the id of a technician in service",
                 )
             )
         shift = plan_shift(

@@ -5,6 +5,7 @@ A new route, method or channel without an entry here fails `test_matrix.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -39,11 +40,15 @@ class Door(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """`query` and `body` make a request that the right caller would have accepted."""
+    """`query` and `body` make a request that the right caller would have accepted.
+
+    That is the technician, or whom `by` names. A `{name}` in a path is the id of a row.
+    """
 
     door: Door
     query: str = ""
     body: Any = None
+    by: str = "technician"
 
 
 FIX = {
@@ -54,6 +59,9 @@ FIX = {
     "activity": "walking",
 }
 
+SHIFT = {"technician": 1, "starts_at": "2026-11-22T08:00:00Z", "ends_at": "2026-11-22T16:00:00Z"}
+
+# In an order in which each can follow those before it.
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/"): Route(Door.PAGE),
     ("GET", "/login/"): Route(Door.OPEN),
@@ -69,6 +77,15 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/on_the_way/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/arrived/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/done/"): Route(Door.API),
+    ("GET", "/api/v1/shifts/"): Route(Door.API),
+    ("POST", "/api/v1/shifts/"): Route(Door.API, body=SHIFT, by="dispatcher"),
+    ("PATCH", "/api/v1/shifts/{shift}/"): Route(Door.API, body={}, by="dispatcher"),
+    ("DELETE", "/api/v1/shifts/{shift}/"): Route(Door.API, by="dispatcher"),
+    ("POST", "/api/v1/shifts/begin/"): Route(Door.API),
+    ("POST", "/api/v1/shifts/end/"): Route(Door.API),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }
@@ -86,7 +103,7 @@ def methods_of_product(
 ) -> Iterator[tuple[str, str]]:
     """(method, path) of everything that answers on a company's host."""
     for pattern in sera.urls.urlpatterns if patterns is None else patterns:
-        path = prefix + str(pattern.pattern)
+        path = prefix + re.sub(r"<int:(\w+)>", r"{\1}", str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from methods_of_product(pattern.url_patterns, path)
             continue
@@ -97,6 +114,11 @@ def methods_of_product(
         for method in view.http_method_names:
             if method not in ("head", "options") and hasattr(view, method):
                 yield method.upper(), path
+
+
+def address(path: str, row: int = 1) -> str:
+    """A path of the matrix with an id of a row, which both companies have."""
+    return re.sub(r"\{\w+\}", str(row), path)
 
 
 def credentials(persona: Persona) -> dict[str, str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.http import HttpResponse
+from django.utils import timezone
 
 import sera.asgi
+from dispatch.models import Shift
+from tenants.context import company_scope
 from tests.isolation.evidence import nothing_happens
 from tests.isolation.intruders import Intruder, code_of, staff_cookie, with_cookie, with_token
 from tests.isolation.routes import ACTIONS, CHANNELS, ROUTES, Door, methods_of_product
@@ -82,12 +86,21 @@ def test_the_right_people_do_get_in(acme: Persona) -> None:
     """Without this, a broken door would pass for a safe one."""
     phone, owner = with_token(acme), with_token(acme, email=acme.owner)
     browser = with_cookie(acme)
-    allowed = {Door.API: phone, Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
+    callers = {
+        "technician": phone,
+        "dispatcher": with_token(acme, email=acme.dispatcher),
+        "owner": owner,
+    }
+    allowed = {Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
+    with company_scope(acme.schema):
+        day = timezone.now() + timedelta(days=10)
+        Shift.objects.create(pk=1, technician_id=1, starts_at=day, ends_at=day + timedelta(hours=1))
     for (method, path), route in ROUTES.items():
-        if route.door in allowed and method != "PUT":
-            response = allowed[route.door].knock(method, path, route, acme.host)
+        caller = callers[route.by] if route.door is Door.API else allowed.get(route.door)
+        if caller is not None and (method, path) != ("PUT", "/login/"):
+            response = caller.knock(method, path, route, acme.host)
             # The form leads on to the board.
-            wanted = {200, 201} if route.door is not Door.FORM else {302}
+            wanted = {200, 201, 204} if route.door is not Door.FORM else {302}
             assert response.status_code in wanted, (method, path, response.content)
     response = owner.knock("GET", "/api/v1/technicians/", ROUTES["GET", "/api/v1/me/"], acme.host)
     assert acme.marker in response.content.decode()
