@@ -11,7 +11,10 @@ from dispatch.api.shifts import BeginShiftView, EndShiftView, ShiftsView, ShiftV
 from dispatch.api.sign_in import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from dispatch.api.work import JobsView
 from dispatch.pages import BoardView, SignInView, SignOutView
+from tracking.api.policy import PolicyView
+from tracking.api.viewings import ViewingsView
 from tracking.api.views import FixesView, PositionsView
+from tracking.api.visits import JobVisitsView
 
 urlpatterns = [
     path("", BoardView.as_view(), name="board"),
@@ -23,8 +26,11 @@ urlpatterns = [
     path("api/v1/me/", MeView.as_view()),
     path("api/v1/fixes/", FixesView.as_view()),
     path("api/v1/positions/", PositionsView.as_view()),
+    path("api/v1/policy/", PolicyView.as_view()),
+    path("api/v1/viewings/", ViewingsView.as_view()),
     path("api/v1/technicians/", TechniciansView.as_view()),
     path("api/v1/jobs/", JobsView.as_view()),
+    path("api/v1/jobs/<int:job>/visits/", JobVisitsView.as_view()),
     path("api/v1/jobs/<int:job>/on_the_way/", OnTheWayView.as_view()),
     path("api/v1/jobs/<int:job>/arrived/", ArrivedView.as_view()),
     path("api/v1/jobs/<int:job>/done/", DoneView.as_view()),

@@ -31,7 +31,7 @@ def set_on_the_way(*, job: Job, at: datetime | None = None) -> Job:
     """
     job, at = _begin(job, Status.ON_THE_WAY, at)
     # One at a time, also when two phones speak at the same moment.
-    Technician.objects.select_for_update(no_key=True).get(pk=job.technician_id)
+    Technician.objects.select_for_update(no_key=True).get(jobs=job)
     other = Job.objects.filter(technician=job.technician_id, status=Status.ON_THE_WAY).first()
     if other is not None:
         raise BadInputError(
@@ -88,9 +88,7 @@ def _begin(job: Job, wanted: Status, at: datetime | None) -> tuple[Job, datetime
     now = timezone.now()
     if at is not None:
         require_tellable("at", at, now=now)
-    locked = Job.objects.select_for_update(no_key=True).get(
-        pk=job.pk, technician=job.technician_id
-    )
+    locked = Job.objects.select_for_update(no_key=True).get(pk=job.pk, technician=job.technician_id)
     if locked.status not in _BEFORE[wanted]:
         allowed = [to.value for to, before in _BEFORE.items() if locked.status in before]
         raise BadInputError(

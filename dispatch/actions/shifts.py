@@ -112,7 +112,7 @@ def _require_free(
     shifts = Shift.objects.filter(
         technician_id=technician_id, starts_at__lt=ends_at, ends_at__gt=starts_at
     )
-    other = shifts.exclude(pk=but).first()
+    other = (shifts if but is None else shifts.exclude(pk=but)).first()
     if other is not None:
         raise BadInputError(
             FieldError(

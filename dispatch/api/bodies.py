@@ -13,7 +13,7 @@ from rest_framework.request import Request
 class MomentField(serializers.DateTimeField):
     """A time that says its offset; without one it would be read as UTC's."""
 
-    default_error_messages = {  # noqa: RUF012  the way of DRF's fields
+    default_error_messages = {
         "invalid": "must be a time with its offset, such as 2026-11-22T10:00:00Z",
         "overflow": "must be a time that UTC can tell",
     }

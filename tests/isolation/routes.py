@@ -60,6 +60,19 @@ FIX = {
 }
 
 SHIFT = {"technician": 1, "starts_at": "2026-11-22T08:00:00Z", "ends_at": "2026-11-22T16:00:00Z"}
+POLICY = {
+    "accept": "always",
+    "max_accuracy": 100,
+    "max_speed": 60,
+    "flag_mock": True,
+    "stop_radius": 75,
+    "stop_seconds": 180,
+    "site_radius": 100,
+    "delayed_seconds": 60,
+    "stale_seconds": 300,
+    "lost_seconds": 1800,
+    "retention_days": 365,
+}
 
 # In an order in which each can follow those before it.
 ROUTES: dict[tuple[str, str], Route] = {
@@ -75,8 +88,14 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/fixes/"): Route(Door.API, query="?technician=1"),
     ("POST", "/api/v1/fixes/"): Route(Door.API, body=FIX),
     ("GET", "/api/v1/positions/"): Route(Door.API),
+    ("GET", "/api/v1/policy/"): Route(Door.API, by="dispatcher"),
+    ("PUT", "/api/v1/policy/"): Route(Door.API, body=POLICY, by="owner"),
+    ("PATCH", "/api/v1/policy/"): Route(Door.API, body={"stale_seconds": 301}, by="owner"),
+    ("GET", "/api/v1/viewings/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
+    ("GET", "/api/v1/jobs/{job}/visits/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/visits/"): Route(Door.API, body={"arrived_at": None}),
     ("POST", "/api/v1/jobs/{job}/on_the_way/"): Route(Door.API),
     ("POST", "/api/v1/jobs/{job}/arrived/"): Route(Door.API),
     ("POST", "/api/v1/jobs/{job}/done/"): Route(Door.API),

@@ -94,11 +94,14 @@ def test_the_right_people_do_get_in(acme: Persona) -> None:
     allowed = {Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
     with company_scope(acme.schema):
         day = timezone.now() + timedelta(days=10)
-        Shift.objects.create(pk=1, technician_id=1, starts_at=day, ends_at=day + timedelta(hours=1))
+        shift = Shift.objects.create(
+            technician_id=1, starts_at=day, ends_at=day + timedelta(hours=1)
+        )
     for (method, path), route in ROUTES.items():
         caller = callers[route.by] if route.door is Door.API else allowed.get(route.door)
         if caller is not None and (method, path) != ("PUT", "/login/"):
-            response = caller.knock(method, path, route, acme.host)
+            there = path.replace("{shift}", str(shift.pk))
+            response = caller.knock(method, there, route, acme.host)
             # The form leads on to the board.
             wanted = {200, 201, 204} if route.door is not Door.FORM else {302}
             assert response.status_code in wanted, (method, path, response.content)
