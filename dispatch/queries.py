@@ -12,7 +12,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from dispatch.models import Job, PhoneSession, Technician, User
+from dispatch.models import Job, PhoneSession, Shift, Technician, User
 from dispatch.work_hours import AtWork, JobAtWork
 from tenants.context import quoted_schema
 
@@ -48,6 +48,24 @@ def visible_jobs(user: User) -> QuerySet[Job]:
     """Jobs that the user may see, in the order of their windows."""
     jobs = Job.objects.select_related("customer", "technician")
     return jobs if user.may_dispatch else jobs.filter(technician__user=user)
+
+
+def visible_shifts(
+    user: User,
+    *,
+    technician: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[Shift]:
+    """Shifts that the user may see and that touch since ≤ t < until, by their beginnings."""
+    shifts = Shift.objects.filter(technician__in=visible_technicians(user))
+    if technician is not None:
+        shifts = shifts.filter(technician=technician)
+    if since is not None:
+        shifts = shifts.filter(ends_at__gt=since)
+    if until is not None:
+        shifts = shifts.filter(starts_at__lt=until)
+    return shifts.order_by("starts_at", "id")
 
 
 def signed_in_phones(

@@ -307,8 +307,32 @@ FIX_MAX_AHEAD_SECONDS = 24 * 3600
 FIXES_PAGE_SIZE = 1000
 # What one answer lists at most, until the board brings paging by day.
 JOBS_PAGE_SIZE = 500
-# Age of the last fix at which a position stops being called live (seconds, server's clock).
-FRESHNESS_SECONDS = {"delayed": 60, "stale": 300, "lost": 1800}
+# A page that polls, and a map that stays open, prolong one row within this time: a dispatcher's
+# day is some rows for each technician and not thousands.
+VIEWING_WINDOW_SECONDS = 900
+# A row that was prolonged less than this ago is left alone: a page that polls each second would
+# rewrite a row for each technician each second.
+VIEWING_PROLONG_SECONDS = 60
+# An open map tells this often that it is looked at; its end is told when it is closed. Well within
+# the window, or each time would be another row.
+VIEWING_TICK_SECONDS = 300
+# Parts of the map that one viewer looked at and that wait to be told, before all of it counts as
+# seen. Each costs a look at every position.
+VIEWING_MAX_PARTS = 20
+# What one page of viewings lists.
+VIEWINGS_PAGE_SIZE = 200
+
+# --- Work
+# Who clocks in and forgets to clock out is not followed for longer than a working day.
+SHIFT_DEFAULT_HOURS = 8
+# Two days of stand-by with the night between them; longer is a mistake in the date.
+SHIFT_MAX_HOURS = 48
+# What one page of shifts lists: a week of a hundred technicians.
+SHIFTS_PAGE_SIZE = 700
+# Moments that people tell. Phones' clocks run a little ahead; and a phone that lay without signal
+# for weeks still brings what its technician did, while a wrong year is none of that.
+TOLD_AHEAD_SECONDS = 120
+TOLD_MAX_AGE_SECONDS = 60 * 24 * 3600
 
 # --- Pages, files, language
 MAP_STYLE_URL = env.MAP_STYLE_URL or "/static/basemap/style.json"

@@ -33,7 +33,9 @@ WRITTEN_TABLES = (
     "tracking_trip",
     "tracking_visit",
     "tracking_correction",
+    "tracking_viewing",
     "tracking_policy",
+    "dispatch_shift",
     "dispatch_phonesession",
     "django_session",
 )

@@ -14,8 +14,9 @@ from tenants.context import run_in_tenant
 from tenants.streams import company_stream
 from tracking.actions import MAP_STREAM
 from tracking.messages import Refused, to_wire
-from tracking.queries import live_positions, technicians_on_map
-from tracking.viewport import read_viewport
+from tracking.queries import POLICY_STREAM, live_positions, technicians_on_map
+from tracking.viewport import Viewport, read_viewport
+from tracking.watching import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +26,36 @@ class MapChannel(CompanyChannel):
 
     Tells the `technicians`, then the conflated stream of their positions: a `snapshot`, then
     `changes`, by technicians' ids as strings. With the parameter `viewport`, `[west, south, east,
-    north]` in degrees, only of those inside; without it, of all. A wrong one is rejected.
+    north]` in degrees, only of those inside; without it, of all. A wrong one is rejected. The
+    technicians are told again when the company changes the ages at which positions grow old.
+
+    Technicians can read who looked at them here.
     """
+
+    _watch: Watch
 
     async def subscribed(self) -> None:
         if not self.identity.may_dispatch:
-            return self.reject()
+            self.reject()
+            return
         try:
             viewport = read_viewport(self.params)
         except BadInputError as error:
             self._log(error)
-            return self.reject()
-        self.transmit(to_wire(await self.run(technicians_on_map)))
-        # Not of this socket: the stream loads again for its other viewers when this one is gone.
-        load = partial(load_positions, self.identity.company.schema)
-        return await self.stream_state(self._stream, load=load, only=viewport)
+            self.reject()
+            return
+        # Before it is read: what changes in between is told again.
+        await self.stream_from(company_stream(self.identity.company.schema, POLICY_STREAM))
+        await self._tell(viewport)
+        self._watch = Watch(self.identity.company.schema, self.identity.user_id, viewport)
+
+    async def resync(self) -> None:
+        """Tell all anew, as to a new subscription, instead of making every map connect again."""
+        self.stop_stream(self._stream)
+        await self._tell(self._watch.part)
+
+    async def unsubscribed(self) -> None:
+        self._watch.end()
 
     @action
     async def viewport(self, data: dict[str, Any]) -> None:
@@ -55,6 +71,13 @@ class MapChannel(CompanyChannel):
             self.transmit(to_wire(Refused(action="viewport", errors=list(error.errors))))
         else:
             self.show_only(self._stream, viewport)
+            self._watch.look_at(viewport)
+
+    async def _tell(self, viewport: Viewport | None) -> None:
+        self.transmit(to_wire(await self.run(technicians_on_map)))
+        # Not of this socket: the stream loads again for its other viewers when this one is gone.
+        load = partial(load_positions, self.identity.company.schema)
+        await self.stream_state(self._stream, load=load, only=viewport)
 
     @property
     def _stream(self) -> str:

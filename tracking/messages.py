@@ -9,6 +9,7 @@ import msgspec
 
 from cable import State
 from dispatch.errors import FieldError
+from tracking.freshness import PositionState, Thresholds
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,7 +28,11 @@ class PositionBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TechnicianPosition(PositionBody, frozen=True, kw_only=True):
+    """With its age by the server's clock, and what that means to the company."""
+
     technician_id: int
+    age_seconds: int
+    state: PositionState
 
 
 class TechnicianOnMap(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +48,7 @@ class TechniciansOnMap(
     """Who is on the map, by name. `thresholds` are ages in seconds at which a position changes its
     state."""
 
-    thresholds: dict[str, int]
+    thresholds: Thresholds
     technicians: list[TechnicianOnMap]
 
 

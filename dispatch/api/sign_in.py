@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from dispatch.actions.sign_in import renew_phone, revoke_phone, sign_in_phone
 from dispatch.api.authentication import TokenRejected
+from dispatch.api.bodies import validated
 from dispatch.api.people import TechnicianSerializer
 from dispatch.attempts import TooManyAttemptsError, count_attempt, forget_attempts
 from dispatch.auth import current_user
@@ -76,7 +77,7 @@ class TokenView(_Unauthenticated):
     @extend_schema(request=CredentialsSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
         """Sign a phone in with an e-mail address and a password."""
-        given = _validated(CredentialsSerializer, request)
+        given = validated(CredentialsSerializer, request)
         address = request.META.get("REMOTE_ADDR", "")
         try:
             count_attempt(email=given["email"], address=address)
@@ -97,7 +98,7 @@ class TokenRefreshView(_Unauthenticated):
     @extend_schema(request=RefreshSerializer, responses=TokenPairSerializer)
     def post(self, request: Request) -> Response:
         """Trade a refresh token for a new pair; each is good for one use."""
-        given = _validated(RefreshSerializer, request)
+        given = validated(RefreshSerializer, request)
         try:
             pair = renew_phone(refresh=given["refresh"], company=require_company(request))
         except TokenError as error:
@@ -111,7 +112,7 @@ class TokenRevokeView(_Unauthenticated):
     )
     def post(self, request: Request) -> Response:
         """Sign the phone out."""
-        given = _validated(RefreshSerializer, request)
+        given = validated(RefreshSerializer, request)
         try:
             revoke_phone(refresh=given["refresh"], company=require_company(request))
         except TokenError as error:
@@ -133,11 +134,3 @@ class MeView(APIView):
             "company": require_company(request),
         }
         return Response(MeSerializer(me).data)
-
-
-def _validated(
-    serializer_class: type[serializers.Serializer[Any]], request: Request
-) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data

@@ -33,6 +33,9 @@ class JobSerializer(serializers.Serializer[Any]):
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
     technician_id = serializers.IntegerField(allow_null=True)
+    on_the_way_at = serializers.DateTimeField(allow_null=True, help_text="as the technician said")
+    arrived_at = serializers.DateTimeField(allow_null=True)
+    done_at = serializers.DateTimeField(allow_null=True)
 
 
 class JobsView(APIView):

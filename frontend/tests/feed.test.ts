@@ -77,6 +77,8 @@ describe('map feed', () => {
   /** Of each snapshot, who was on the map with it. */
   let snapshots: number[][]
   let messages: number
+  /** The age for `delayed` of what was told while live. */
+  let retold: number[]
   let feed: MapFeed
 
   /** The newest socket. */
@@ -126,8 +128,10 @@ describe('map feed', () => {
     connections = []
     snapshots = []
     messages = 0
+    retold = []
     feed = new MapFeed('/cable', new ServerClock(), {
       connection: (next) => connections.push(next),
+      thresholds: ({ delayed }) => retold.push(delayed),
       snapshot: ({ technicians: known }) => {
         snapshots.push(known.map(({ id }) => id))
       },
@@ -164,6 +168,25 @@ describe('map feed', () => {
     await opened.message(snapshot())
     expect(snapshots).toEqual([[1], [1]])
     expect(connections.at(-1)).toEqual({ status: 'live' })
+  })
+
+  test('technicians that are told again come at once, and go with later snapshots', async () => {
+    const opened = await goLive()
+    expect(retold).toEqual([])
+    const others = [{ ...technicians.technicians[0], id: 2 }]
+    const thresholds = { delayed: 10, stale: 20, lost: 30 }
+    await opened.message({ ...technicians, technicians: others, thresholds })
+    expect([retold, snapshots]).toEqual([[10], [[1]]])
+    await opened.message(snapshot())
+    expect([retold, snapshots]).toEqual([[10], [[1], [2]]])
+  })
+
+  test('technicians that are told before the first snapshot wait for it', async () => {
+    const first = await goLive()
+    first.fire('close')
+    await vi.advanceTimersByTimeAsync(900)
+    await goLive()
+    expect([retold, snapshots]).toEqual([[], [[1], [1]]])
   })
 
   test('positions of nobody are no map', async () => {

@@ -45,6 +45,26 @@ test('rows are sorted by name and id, and say state, age and speed', () => {
   ])
 })
 
+test('another company’s thresholds make other states of the same ages', () => {
+  const strict = { ...FLEET, thresholds: { delayed: 5, stale: 80, lost: 100 } }
+  const states = (fleet: Fleet) =>
+    makeRows(fleet, T0, 'fi-FI').map((row) => [row.id, row.freshness])
+  expect(states(FLEET)).toEqual([
+    [4, 'none'],
+    [3, 'delayed'],
+    [5, 'lost'],
+    [2, 'stale'],
+    [1, 'live'],
+  ])
+  expect(states(strict)).toEqual([
+    [4, 'none'],
+    [3, 'stale'],
+    [5, 'lost'],
+    [2, 'lost'],
+    [1, 'delayed'],
+  ])
+})
+
 test('the order stays when states change', () => {
   const later = makeRows(FLEET, T0 + 3_600_000, 'fi-FI')
   expect(later.map((row) => row.id)).toEqual(ROWS.map((row) => row.id))

@@ -124,6 +124,9 @@ def test_the_form_of_a_job(phone_of: PhoneOf, acme: Persona) -> None:
             "starts_at": "2026-11-23T09:00:00Z",
             "ends_at": "2026-11-23T10:00:00Z",
             "technician_id": 1,
+            "on_the_way_at": None,
+            "arrived_at": None,
+            "done_at": None,
         }
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,10 +20,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 SEEN_MS = 10_000
 
 
-def post_fix(phone: httpx.Client, lat: float, lon: float) -> dict[str, Any]:
+def post_fix(
+    phone: httpx.Client, lat: float, lon: float, *, age_seconds: int = 0
+) -> dict[str, Any]:
     fix = {
         "id": str(uuid.uuid4()),
-        "recorded_at": datetime.now(UTC).isoformat(),
+        "recorded_at": (datetime.now(UTC) - timedelta(seconds=age_seconds)).isoformat(),
         "lat": lat,
         "lon": lon,
         "accuracy": 5.0,
@@ -149,3 +151,20 @@ def test_the_page_comes_back_by_itself_when_the_server_was_away(
     page.context.set_offline(False)
     page.wait_for_function("window.__sera.connection() === 'live'", timeout=30_000)
     wait_for_target(page, 1, 26.932, 60.532)
+
+
+def test_open_maps_follow_the_ages_that_the_owner_chooses(
+    server: WebServer, acme: Persona, globex: Persona, sign_in: Callable[..., Page]
+) -> None:
+    acme_page, globex_page = sign_in(acme), sign_in(globex)
+    for persona, page in ((acme, acme_page), (globex, globex_page)):
+        post_fix(server.phone_of(persona), 60.5310, 26.9300, age_seconds=3600)
+        row = page.get_by_role("option", name=f"Tess {persona.marker}")
+        expect(row).to_contain_text("Lost", timeout=SEEN_MS)
+    ages = {"delayed_seconds": 60, "stale_seconds": 7200, "lost_seconds": 86_400}
+    answer = server.phone_of(acme, acme.owner).patch("/api/v1/policy/", json=ages)
+    assert answer.status_code == 200, answer.text
+    row = acme_page.get_by_role("option", name=f"Tess {acme.marker}")
+    expect(row).to_contain_text("Delayed", timeout=SEEN_MS)
+    row = globex_page.get_by_role("option", name=f"Tess {globex.marker}")
+    expect(row).to_contain_text("Lost")

@@ -12,7 +12,7 @@ from django.test import Client
 from tenants.context import platform_scope
 from tenants.models import StaffUser
 from tests.dispatch.browsers import browser_of
-from tests.isolation.routes import Door, Route, credentials
+from tests.isolation.routes import Door, Route, address, credentials
 from tests.world import PASSWORD, Persona
 
 STAFF_HOST = "localhost"
@@ -44,7 +44,7 @@ class Intruder:
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
         return client.generic(
             method,
-            (route.at or path) + route.query,
+            address(path) + route.query,
             data,
             content_type,
             headers={**self.headers, **extra},

@@ -5,6 +5,7 @@ A new route, method or channel without an entry here fails `test_matrix.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -39,13 +40,15 @@ class Door(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """`query` and `body` make a request that the right caller would have accepted."""
+    """`query` and `body` make a request that the right caller would have accepted.
+
+    That is the technician, or whom `by` names. A `{name}` in a path is the id of a row.
+    """
 
     door: Door
     query: str = ""
     body: Any = None
-    #: Where the path has parts that vary: a path of the right caller.
-    at: str = ""
+    by: str = "technician"
 
 
 FIX = {
@@ -59,6 +62,22 @@ FIX = {
 # A phone of technician 1 in both companies, made by the tests that need it.
 PHONE = "5b1f6d0e-8c6e-4c0b-9a55-1f0d3c2b4a69"
 
+SHIFT = {"technician": 1, "starts_at": "2026-11-22T08:00:00Z", "ends_at": "2026-11-22T16:00:00Z"}
+POLICY = {
+    "accept": "always",
+    "max_accuracy": 100,
+    "max_speed": 60,
+    "flag_mock": True,
+    "stop_radius": 75,
+    "stop_seconds": 180,
+    "site_radius": 100,
+    "delayed_seconds": 60,
+    "stale_seconds": 300,
+    "lost_seconds": 1800,
+    "retention_days": 365,
+}
+
+# In an order in which each can follow those before it.
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/"): Route(Door.PAGE),
     ("GET", "/login/"): Route(Door.OPEN),
@@ -72,11 +91,26 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/fixes/"): Route(Door.API, query="?technician=1"),
     ("POST", "/api/v1/fixes/"): Route(Door.API, body=FIX),
     ("GET", "/api/v1/positions/"): Route(Door.API),
+    ("GET", "/api/v1/policy/"): Route(Door.API, by="dispatcher"),
+    ("PUT", "/api/v1/policy/"): Route(Door.API, body=POLICY, by="owner"),
+    ("PATCH", "/api/v1/policy/"): Route(Door.API, body={"stale_seconds": 301}, by="owner"),
+    ("GET", "/api/v1/viewings/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
     ("GET", "/api/v1/phones/"): Route(Door.API),
     ("POST", "/api/v1/phones/"): Route(Door.API, body={"label": "Van"}),
-    ("DELETE", "/api/v1/phones/<uuid:phone>/"): Route(Door.API, at=f"/api/v1/phones/{PHONE}/"),
+    ("DELETE", "/api/v1/phones/{phone}/"): Route(Door.API),
+    ("GET", "/api/v1/jobs/{job}/visits/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/visits/"): Route(Door.API, body={"arrived_at": None}),
+    ("POST", "/api/v1/jobs/{job}/on_the_way/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/arrived/"): Route(Door.API),
+    ("POST", "/api/v1/jobs/{job}/done/"): Route(Door.API),
+    ("GET", "/api/v1/shifts/"): Route(Door.API),
+    ("POST", "/api/v1/shifts/"): Route(Door.API, body=SHIFT, by="dispatcher"),
+    ("PATCH", "/api/v1/shifts/{shift}/"): Route(Door.API, body={}, by="dispatcher"),
+    ("DELETE", "/api/v1/shifts/{shift}/"): Route(Door.API, by="dispatcher"),
+    ("POST", "/api/v1/shifts/begin/"): Route(Door.API),
+    ("POST", "/api/v1/shifts/end/"): Route(Door.API),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }
@@ -114,7 +148,7 @@ def methods_of_product(
 ) -> Iterator[tuple[str, str]]:
     """(method, path) of everything that answers on a company's host."""
     for pattern in sera.urls.urlpatterns if patterns is None else patterns:
-        path = prefix + str(pattern.pattern)
+        path = prefix + re.sub(r"<int:(\w+)>", r"{\1}", str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from methods_of_product(pattern.url_patterns, path)
             continue
@@ -125,6 +159,11 @@ def methods_of_product(
         for method in view.http_method_names:
             if method not in ("head", "options") and hasattr(view, method):
                 yield method.upper(), path
+
+
+def address(path: str, row: int = 1) -> str:
+    """A path of the matrix with an id of a row, which both companies have."""
+    return re.sub(r"\{\w+\}", str(row), path.replace("{phone}", PHONE))
 
 
 def credentials(persona: Persona) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 import sera.asgi
-from dispatch.models import PhoneSession, Technician
+from dispatch.models import PhoneSession, Shift, Technician
 from tenants.context import company_scope
 from tests.isolation.evidence import nothing_happens
 from tests.isolation.intruders import Intruder, code_of, staff_cookie, with_cookie, with_token
@@ -100,10 +100,22 @@ def test_the_right_people_do_get_in(acme: Persona) -> None:
     """Without this, a broken door would pass for a safe one."""
     phone, owner = with_token(acme), with_token(acme, email=acme.owner)
     browser = with_cookie(acme)
-    allowed = {Door.API: phone, Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
+    callers = {
+        "technician": phone,
+        "dispatcher": with_token(acme, email=acme.dispatcher),
+        "owner": owner,
+    }
+    allowed = {Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
+    with company_scope(acme.schema):
+        day = timezone.now() + timedelta(days=10)
+        shift = Shift.objects.create(
+            technician_id=1, starts_at=day, ends_at=day + timedelta(hours=1)
+        )
     for (method, path), route in ROUTES.items():
-        if route.door in allowed and method != "PUT":
-            response = allowed[route.door].knock(method, path, route, acme.host)
+        caller = callers[route.by] if route.door is Door.API else allowed.get(route.door)
+        if caller is not None and (method, path) != ("PUT", "/login/"):
+            there = path.replace("{shift}", str(shift.pk))
+            response = caller.knock(method, there, route, acme.host)
             # The form leads on to the board.
             wanted = {200, 201, 204} if route.door is not Door.FORM else {302}
             assert response.status_code in wanted, (method, path, response.content)

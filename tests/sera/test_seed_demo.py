@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,14 +11,14 @@ import pytest
 from django.core.management import call_command
 
 from demo import world
-from dispatch.models import Customer, Job, Technician, User
+from dispatch.models import Customer, Job, Shift, Technician, User
 from tenants.context import company_scope
 from tests.world import Persona
 
 
 def counts(schema: str) -> tuple[int, ...]:
     with company_scope(schema):
-        return tuple(model.objects.count() for model in (User, Technician, Customer, Job))
+        return tuple(model.objects.count() for model in (User, Technician, Customer, Job, Shift))
 
 
 @pytest.mark.django_db
@@ -30,7 +30,7 @@ def test_seeding_fills_what_is_missing_and_nothing_twice(
     monkeypatch.setattr("demo.world.load_world", lambda: (data,))
     with company_scope("acme"):
         Job.objects.all().delete()
-    users, technicians, customers, _ = counts("acme")
+    users, technicians, customers, *_ = counts("acme")
     call_command("seed_demo", stdout=io.StringIO())
     # owner@acme.test and dispatcher@acme.test are there already, as people of the tests.
     after = (
@@ -38,6 +38,7 @@ def test_seeding_fills_what_is_missing_and_nothing_twice(
         technicians + len(company.technicians),
         customers + len(company.customers),
         len(company.jobs),
+        len(company.technicians),
     )
     assert counts("acme") == after
     said = io.StringIO()
@@ -48,5 +49,14 @@ def test_seeding_fills_what_is_missing_and_nothing_twice(
         zone = ZoneInfo(company.time_zone)
         today = datetime.now(zone).date()
         assert {job.starts_at.astimezone(zone).date() for job in Job.objects.all()} == {today}
+        shifts = Shift.objects.values_list("technician__user__email", "starts_at", "ends_at")
+        assert sorted(shifts) == sorted(
+            (
+                person.email,
+                datetime.combine(today, time(), zone),
+                datetime.combine(today + timedelta(days=1), time(), zone),
+            )
+            for person in company.technicians
+        )
         user = User.objects.get(email=company.technicians[0].email)
         assert user.check_password(world.PASSWORD)

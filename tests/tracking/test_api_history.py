@@ -282,8 +282,11 @@ def test_positions_of_all_and_of_one(phone_of: PhoneOf, acme: Persona) -> None:
     )
     first, second = answer["results"]
     assert datetime.fromisoformat(first.pop("received_at")) <= timezone.now()
+    server_time = datetime.fromisoformat(answer["server_time"])
     assert first == {
         "technician_id": 1,
+        "age_seconds": (server_time - at(60)) // timedelta(seconds=1),
+        "state": "lost",
         "lat": 1.51,
         "lon": 2.0,
         "accuracy": None,

@@ -25,6 +25,7 @@ from tracking.engine import (
     judge_alone,
 )
 from tracking.fixes import FixForm
+from tracking.models import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -119,6 +120,17 @@ def to_point(fix: FixForm, latest: datetime) -> Point:
         UNKNOWN_ACCURACY if fix.accuracy is None else fix.accuracy,
         fix.mock is True,
         fix.recorded_at > latest,
+    )
+
+
+def to_thresholds(policy: Policy) -> Thresholds:
+    """What the engine needs to know of a company's policy."""
+    return Thresholds(
+        max_accuracy=policy.max_accuracy,
+        max_speed=policy.max_speed,
+        flag_mock=policy.flag_mock,
+        stop_radius=policy.stop_radius,
+        stop_seconds=policy.stop_seconds,
     )
 
 

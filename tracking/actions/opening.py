@@ -36,11 +36,6 @@ ON CONFLICT DO NOTHING
 _DEFAULT = Policy()
 
 
-def read_policy() -> Policy:
-    """The present company's policy."""
-    return Policy.objects.filter(pk=1).first() or Policy()
-
-
 class Opened(NamedTuple):
     """A track that this transaction has locked. `lag` as in `tracking.models.Track`."""
 

@@ -26,8 +26,7 @@ from dispatch.queries import at_work
 from dispatch.work_hours import NOT_PLANNED
 from tenants.context import current_schema
 from tenants.streams import company_stream
-from tracking.actions.following import from_engine_time, to_engine_time, to_sites
-from tracking.actions.opening import read_policy
+from tracking.actions.following import from_engine_time, to_engine_time, to_sites, to_thresholds
 from tracking.actions.storing import MAP_STREAM
 from tracking.actions.telling import write_checkpoints, write_events, write_reasons
 from tracking.engine import (
@@ -51,7 +50,8 @@ from tracking.models import (
     Trip,
     Visit,
 )
-from tracking.queries import POSITION_FIELDS, thresholds_of
+from tracking.queries import POSITION_FIELDS
+from tracking.queries import policy as company_policy
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -110,7 +110,7 @@ class _Settling:
             return 0, False
         since = min(recount.since for recount in recounts)
         causes = {recount.cause for recount in recounts}
-        policy = read_policy()
+        policy = company_policy()
         start, state = self._beginning(since)
         fixes = self._read(start, state)
         more = len(fixes) > settings.SETTLE_MAX_FIXES
@@ -174,7 +174,7 @@ class _Settling:
             most=settings.SETTLE_MAX_FIXES,
         ).get(self._technician, NOT_PLANNED)
         sites = to_sites(work, radius=policy.site_radius, near=near)
-        engine = Engine(state, thresholds_of(policy), sites)
+        engine = Engine(state, to_thresholds(policy), sites)
         checkpoints: list[tuple[int, datetime, bytes]] = []
         for fix in fixes:
             engine.take(_point(fix))

@@ -16,7 +16,7 @@ from cable import State
 from dispatch.queries import at_work
 from dispatch.work_hours import NOT_PLANNED, AtWork
 from tenants.context import quoted_schema
-from tracking.actions.following import Followed, follow, to_sites
+from tracking.actions.following import Followed, follow, to_sites, to_thresholds
 from tracking.actions.opening import Opened, open_tracks
 from tracking.actions.outcomes import (
     KNOWN,
@@ -32,7 +32,6 @@ from tracking.engine import Arrived, Departed, Reason
 from tracking.fixes import FixForm
 from tracking.messages import PositionBody, map_key, map_state
 from tracking.models import Policy
-from tracking.queries import thresholds_of
 
 MAP_STREAM = "map"
 
@@ -223,7 +222,7 @@ def _write(
     received_at: datetime,
 ) -> tuple[dict[str, State], list[int]]:
     """The map's keys that changed, and who is to be worked through again."""
-    thresholds = thresholds_of(policy)
+    thresholds = to_thresholds(policy)
     near = timedelta(hours=settings.JOB_NEAR_HOURS)
     latest = received_at + timedelta(seconds=settings.FIX_LIVE_AHEAD_SECONDS)
     numbers: list[int] = []

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
-from datetime import datetime
 
 from django.conf import settings
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from dispatch.api.paging import read_place, write_place
 from dispatch.api.parameters import integer_parameter, moment_parameter
 from dispatch.auth import current_user
-from dispatch.errors import BadInputError, FieldError, echo
+from dispatch.errors import BadInputError, FieldError
 from dispatch.models import Technician
 from dispatch.queries import visible_technicians
+from tracking.actions.viewing import record_viewing
 from tracking.api.serializers import StoredFixSerializer
-from tracking.models import Fix
+from tracking.models import Viewing
 from tracking.queries import FixesAfter, fixes_of
 
 
 def read_history(request: Request) -> Response:
-    """A page of one technician's fixes in the order of the phone's clock.
+    """A page of one technician's fixes in the order of the phone's clock. It is told who looked.
 
     Raises:
         BadInputError: a query parameter cannot be used.
@@ -31,18 +31,22 @@ def read_history(request: Request) -> Response:
     technician = _visible_technician(request)
     limit = integer_parameter(request, "limit", least=1, most=settings.FIXES_PAGE_SIZE)
     limit = settings.FIXES_PAGE_SIZE if limit is None else limit
+    place = read_place(request, uuid.UUID)
     rows = fixes_of(
         technician=technician.pk,
         since=moment_parameter(request, "since"),
         until=moment_parameter(request, "until"),
-        after=_cursor(request),
+        after=FixesAfter(*place) if place else None,
     )
     page = list(rows[: limit + 1])
     more, page = len(page) > limit, page[:limit]
+    record_viewing(
+        viewer=current_user(request).pk, technicians=[technician.pk], what=Viewing.What.HISTORY
+    )
     return Response(
         {
             "results": StoredFixSerializer(page, many=True).data,
-            "next": _encode_cursor(page[-1]) if more else None,
+            "next": write_place(page[-1].recorded_at, page[-1].id) if more else None,
         }
     )
 
@@ -55,24 +59,3 @@ def _visible_technician(request: Request) -> Technician:
     if technician is None:
         raise exceptions.NotFound(f"there is no technician {number}", code="unknown_technician")
     return technician
-
-
-def _encode_cursor(fix: Fix) -> str:
-    text = f"{fix.recorded_at.isoformat()}|{fix.id}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _cursor(request: Request) -> FixesAfter | None:
-    text = request.query_params.get("after")
-    if text is None:
-        return None
-    try:
-        moment, _, number = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
-        after = FixesAfter(recorded_at=datetime.fromisoformat(moment), id=uuid.UUID(number))
-    except ValueError:
-        after = None
-    if after is None or after.recorded_at.tzinfo is None:
-        raise BadInputError(
-            FieldError("after", echo(text), "must be the `next` of the page before")
-        )
-    return after

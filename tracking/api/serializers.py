@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
+
+from tracking.freshness import PositionState
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):
@@ -66,6 +68,10 @@ class PositionSerializer(serializers.Serializer[Any]):
     battery = serializers.FloatField(allow_null=True)
     recorded_at = serializers.DateTimeField()
     received_at = serializers.DateTimeField()
+    age_seconds = serializers.IntegerField(help_text="since recorded_at, by the server's clock")
+    state = serializers.ChoiceField(
+        choices=get_args(PositionState), help_text="by the company's policy"
+    )
 
 
 ERRORS = inline_serializer("Errors", {"errors": FieldErrorSerializer(many=True)})

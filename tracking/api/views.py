@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dispatch.auth import current_user
+from tracking.actions.viewing import record_viewing
 from tracking.api.history import read_history
 from tracking.api.ingest import post_fixes
 from tracking.api.serializers import (
@@ -26,6 +27,7 @@ from tracking.api.serializers import (
     PositionSerializer,
     StoredFixSerializer,
 )
+from tracking.models import Viewing
 from tracking.queries import visible_positions
 
 
@@ -89,11 +91,17 @@ class PositionsView(APIView):
         )
     )
     def get(self, request: Request) -> Response:
-        """Where everybody is now; a technician sees only themselves."""
-        positions = visible_positions(current_user(request))
+        """Where everybody is now; a technician sees only themselves. It is told who looked."""
+        user, now = current_user(request), timezone.now()
+        positions = visible_positions(user, now=now)
+        record_viewing(
+            viewer=user.pk,
+            technicians=[position.technician_id for position in positions],
+            what=Viewing.What.LIVE,
+        )
         return Response(
             {
-                "server_time": timezone.now(),
+                "server_time": now,
                 "results": PositionSerializer(positions, many=True).data,
             }
         )

@@ -31,6 +31,11 @@ export function useLiveFleet(cableUrl: string): LiveFleet {
     connection(next) {
       connection.value = next
     },
+    thresholds(thresholds) {
+      if (update.value === null) return
+      now.value = clock.now()
+      update.value = { fleet: { ...update.value.fleet, thresholds }, whole: false }
+    },
     snapshot(technicians, snapshot) {
       const { fleet, unknown } = fleetFromSnapshot(technicians, snapshot)
       now.value = clock.now()

@@ -2,7 +2,7 @@ import { type Cable, Channel, createCable } from '@anycable/web'
 import type { ServerClock } from './clock'
 import { type Connection, nextConnection, reconnectDelay } from './connection'
 import { parseMapMessage } from './messages'
-import type { Changes, Snapshot, Technicians } from './types'
+import type { Changes, Snapshot, Technicians, Thresholds } from './types'
 
 /** A confirmed subscription that stays silent for this long is asked for again. */
 const SNAPSHOT_DEADLINE_MS = 10_000
@@ -15,6 +15,8 @@ class MapChannel extends Channel {
 
 export interface FeedEvents {
   connection(connection: Connection): void
+  /** While the map is live: the company changed the ages at which positions grow old. */
+  thresholds(thresholds: Thresholds): void
   snapshot(technicians: Technicians, snapshot: Snapshot): void
   changes(changes: Changes): void
 }
@@ -131,6 +133,7 @@ export class MapFeed {
       if (message === null) return
       if (message.type === 'technicians') {
         this.#technicians = message
+        if (this.#connection.status === 'live') this.events.thresholds(message.thresholds)
         return
       }
       this.clock.observe(message.serverTime)
