@@ -115,13 +115,10 @@ def rank(
     """
     judged = [_judge(target, option, now, work) for option in options]
     judged.sort(key=_order)
-    number = 0
-    for index, one in enumerate(judged):
-        if one.blocks:
-            break
-        number += 1
-        judged[index] = msgspec.structs.replace(one, rank=number)
-    return judged
+    return [
+        one if one.blocks else msgspec.structs.replace(one, rank=number)
+        for number, one in enumerate(judged, 1)
+    ]
 
 
 def _order(one: Ranked) -> tuple[bool, bool, int, int]:
