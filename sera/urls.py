@@ -9,6 +9,7 @@ from dispatch.api.people import TechniciansView
 from dispatch.api.sign_in import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from dispatch.api.work import JobsView
 from dispatch.pages import BoardView, SignInView, SignOutView
+from tracking.api.advice import JobArrivalView, JobTechniciansView, TechnicianPlanView
 from tracking.api.views import FixesView, PositionsView
 
 urlpatterns = [
@@ -22,7 +23,10 @@ urlpatterns = [
     path("api/v1/fixes/", FixesView.as_view()),
     path("api/v1/positions/", PositionsView.as_view()),
     path("api/v1/technicians/", TechniciansView.as_view()),
+    path("api/v1/technicians/<int:technician>/plan/", TechnicianPlanView.as_view()),
     path("api/v1/jobs/", JobsView.as_view()),
+    path("api/v1/jobs/<int:job>/technicians/", JobTechniciansView.as_view()),
+    path("api/v1/jobs/<int:job>/eta/", JobArrivalView.as_view()),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,10 @@ class Intruder:
     refresh: str = ""
 
     def knock(self, method: str, path: str, route: Route, host: str, **extra: str) -> HttpResponse:
-        """Make the route's request at `host` with everything that this one has."""
+        """Make the route's request at `host` with everything that this one has.
+
+        Every id in `path` is 1, which both companies have.
+        """
         client = Client(HTTP_HOST=host, raise_request_exception=True)
         if self.cookie:
             client.cookies["sessionid"] = self.cookie
@@ -43,7 +47,11 @@ class Intruder:
             content_type = "application/x-www-form-urlencoded"
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
         return client.generic(
-            method, path + route.query, data, content_type, headers={**self.headers, **extra}
+            method,
+            re.sub(r"<int:\w+>", "1", path) + route.query,
+            data,
+            content_type,
+            headers={**self.headers, **extra},
         )
 
 

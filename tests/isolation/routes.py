@@ -21,6 +21,8 @@ class Door(Enum):
 
     #: An access token of this company, or a session of this company.
     API = auto()
+    #: The same, of an owner or dispatcher.
+    DISPATCH = auto()
     #: A session of this company; others are led to the sign-in page.
     PAGE = auto()
     #: Nothing, and it tells nothing of the company's people and work.
@@ -68,7 +70,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/v1/fixes/"): Route(Door.API, body=FIX),
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
+    ("GET", "/api/v1/technicians/<int:technician>/plan/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
+    ("GET", "/api/v1/jobs/<int:job>/technicians/"): Route(Door.DISPATCH),
+    ("GET", "/api/v1/jobs/<int:job>/eta/"): Route(Door.API),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }

@@ -82,7 +82,13 @@ def test_the_right_people_do_get_in(acme: Persona) -> None:
     """Without this, a broken door would pass for a safe one."""
     phone, owner = with_token(acme), with_token(acme, email=acme.owner)
     browser = with_cookie(acme)
-    allowed = {Door.API: phone, Door.PAGE: browser, Door.PASSWORD: phone, Door.FORM: browser}
+    allowed = {
+        Door.API: phone,
+        Door.DISPATCH: owner,
+        Door.PAGE: browser,
+        Door.PASSWORD: phone,
+        Door.FORM: browser,
+    }
     for (method, path), route in ROUTES.items():
         if route.door in allowed and method != "PUT":
             response = allowed[route.door].knock(method, path, route, acme.host)
