@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AnyUrl, Field, UrlConstraints, ValidationError, field_validator
+from pydantic import AnyUrl, Field, UrlConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +64,11 @@ class Env(BaseSettings):
     # for this machine only. Set it where a proxy that names nobody runs beside the server.
     METRICS_TOKEN: str = ""
 
+    # Who knows the roads: OSRM or Valhalla over HTTP at ROUTING_URL, such as http://10.0.0.9:5000.
+    # Without one, drives are estimated from the distance by air.
+    ROUTING_ENGINE: Annotated[str, Field(pattern="^(|osrm|valhalla)$")] = ""
+    ROUTING_URL: Annotated[str, Field(validate_default=True)] = ""
+
     LOG_LEVEL: str = "INFO"
     LOG_FORMAT: Annotated[str, Field(pattern="^(console|json)$")] = "console"
 
@@ -86,6 +91,15 @@ class Env(BaseSettings):
     def _hard_to_guess(cls, value: str) -> str:
         if value and (len(value) < 16 or not re.fullmatch("[!-~]+", value)):
             raise ValueError("must be 16 or more visible ASCII characters, or empty")
+        return value
+
+    @field_validator("ROUTING_URL")
+    @classmethod
+    def _engine_has_address(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("ROUTING_ENGINE") and not re.fullmatch(
+            r"https?://[^/?#\s][^?#\s]*", value
+        ):
+            raise ValueError("must be the http:// or https:// address of the ROUTING_ENGINE")
         return value
 
     @field_validator("LOG_LEVEL")

@@ -305,6 +305,34 @@ FIX_LIVE_AHEAD_SECONDS = 120
 # A clock that is a day wrong is broken, and its fixes would hide every true one.
 FIX_MAX_AHEAD_SECONDS = 24 * 3600
 FIXES_PAGE_SIZE = 1000
+# --- Drives. Without an engine they are estimated by air, and say so.
+ROUTING_ENGINE = env.ROUTING_ENGINE
+ROUTING_URL = env.ROUTING_URL
+# A dispatcher waits for the answer: of one request to the engine, and of all for one answer.
+ROUTING_TIMEOUT_SECONDS = 2
+ROUTING_DEADLINE_SECONDS = 4
+# Of one process. Each holds a thread and a database connection: a third of the pool.
+ROUTING_MAX_CONCURRENT = 4
+# Sources and targets of one request: what both engines take as they come (OSRM 100 × 100 cells,
+# Valhalla 2,500), and short enough for OSRM's address.
+ROUTING_PART_PLACES = 50
+# 10 requests for one answer. Who is further away than 500 others is not the best to send.
+ROUTING_MAX_SOURCES = 500
+# 2,500 cells of Valhalla are some 200 kB.
+ROUTING_MAX_ANSWER_BYTES = 1024 * 1024
+# After so many failures in a row the engine is left alone: waiting for it helps nobody.
+ROUTING_FAILURES = 3
+ROUTING_PAUSE_SECONDS = 30
+# --- Advice: who is best sent, and in which order
+# Technicians in service of one company who are compared; with them an answer takes half a second.
+ADVICE_MAX_TECHNICIANS = 5_000
+ADVICE_PAGE_SIZE = 200
+# Jobs have no planned length of their own: what work at a customer's takes.
+JOB_WORK_SECONDS = 60 * 60
+# Who works for longer than that is not done at once either.
+JOB_LEAST_REMAINING_SECONDS = 10 * 60
+# One technician's day, at an hour a job. Finding the order of so many takes 0.2 s.
+PLAN_MAX_JOBS = 20
 # What one answer lists at most, until the board brings paging by day.
 JOBS_PAGE_SIZE = 500
 # A page that polls, and a map that stays open, prolong one row within this time: a dispatcher's

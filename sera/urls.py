@@ -12,6 +12,7 @@ from dispatch.api.shifts import BeginShiftView, EndShiftView, ShiftsView, ShiftV
 from dispatch.api.sign_in import MeView, TokenRefreshView, TokenRevokeView, TokenView
 from dispatch.api.work import JobsView
 from dispatch.pages import BoardView, SignInView, SignOutView
+from tracking.api.advice import JobArrivalView, JobTechniciansView, TechnicianPlanView
 from tracking.api.policy import PolicyView
 from tracking.api.viewings import ViewingsView
 from tracking.api.views import FixesView, PositionsView
@@ -32,7 +33,6 @@ urlpatterns = [
     path("api/v1/technicians/", TechniciansView.as_view()),
     path("api/v1/phones/", PhonesView.as_view()),
     path("api/v1/phones/<uuid:phone>/", PhoneView.as_view()),
-    path("api/v1/jobs/", JobsView.as_view()),
     path("api/v1/jobs/<int:job>/visits/", JobVisitsView.as_view()),
     path("api/v1/jobs/<int:job>/on_the_way/", OnTheWayView.as_view()),
     path("api/v1/jobs/<int:job>/arrived/", ArrivedView.as_view()),
@@ -41,6 +41,10 @@ urlpatterns = [
     path("api/v1/shifts/<int:shift>/", ShiftView.as_view()),
     path("api/v1/shifts/begin/", BeginShiftView.as_view()),
     path("api/v1/shifts/end/", EndShiftView.as_view()),
+    path("api/v1/technicians/<int:technician>/plan/", TechnicianPlanView.as_view()),
+    path("api/v1/jobs/", JobsView.as_view()),
+    path("api/v1/jobs/<int:job>/technicians/", JobTechniciansView.as_view()),
+    path("api/v1/jobs/<int:job>/eta/", JobArrivalView.as_view()),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
 ]

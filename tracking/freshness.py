@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from enum import StrEnum
 
 import msgspec
 
-PositionState = Literal["live", "delayed", "stale", "lost"]
+
+class PositionState(StrEnum):
+    """`none`: there is no position. `lost` counts for nothing, but is where somebody last was."""
+
+    LIVE = "live"
+    DELAYED = "delayed"
+    STALE = "stale"
+    LOST = "lost"
+    NONE = "none"
 
 
 class Thresholds(msgspec.Struct, frozen=True):
-    """Ages in seconds from which a position is delayed, stale, lost; each above the one before."""
+    """Ages in seconds from which a position is delayed, stale and lost; they ascend."""
 
-    delayed: int
-    stale: int
-    lost: int
+    delayed: float
+    stale: float
+    lost: float
 
 
-def position_state(age_seconds: float, thresholds: Thresholds) -> PositionState:
-    """Live below `delayed`, then delayed, from `stale` on stale, from `lost` on lost.
+def position_age(recorded_at: datetime, now: datetime) -> float:
+    """Seconds; 0 where the phone's clock runs ahead."""
+    return max(0.0, (now - recorded_at).total_seconds())
 
-    A phone's clock that runs ahead makes an age below zero, which is live.
-    """
+
+def position_state(age_seconds: float | None, thresholds: Thresholds) -> PositionState:
+    """The state of a position of this age; None: there is none."""
+    if age_seconds is None:
+        return PositionState.NONE
     if age_seconds < thresholds.delayed:
-        return "live"
+        return PositionState.LIVE
     if age_seconds < thresholds.stale:
-        return "delayed"
-    return "stale" if age_seconds < thresholds.lost else "lost"
+        return PositionState.DELAYED
+    return PositionState.STALE if age_seconds < thresholds.lost else PositionState.LOST

@@ -20,9 +20,9 @@ _FLAT_LATITUDE = 85.0
 def distance(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     """Metres between two places.
 
-    Up to a degree apart and below 85° of latitude by the ellipsoid's radii of curvature at the
-    middle latitude (Snyder, Map Projections, 1987, §3), to 0.01 %; else by the haversine formula
-    (Sinnott, Sky and Telescope 68, 1984), to 0.6 %.
+    Up to a degree apart and their middle below 85° of latitude by the ellipsoid's radii of
+    curvature there (Snyder, Map Projections, 1987, §3), to 0.005 % of the geodesic; else by the
+    haversine formula (Sinnott, Sky and Telescope 68, 1984), to 0.6 %.
     """
     north, east = lat2 - lat1, lon2 - lon1
     if east > 180.0:
@@ -32,7 +32,7 @@ def distance(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     if (
         -_FLAT_DEGREES < north < _FLAT_DEGREES
         and -_FLAT_DEGREES < east < _FLAT_DEGREES
-        and -_FLAT_LATITUDE < lat1 < _FLAT_LATITUDE
+        and -2 * _FLAT_LATITUDE < lat1 + lat2 < 2 * _FLAT_LATITUDE
     ):
         middle = radians((lat1 + lat2) / 2)
         sine = sin(middle)
@@ -47,12 +47,16 @@ def distance(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 
 def bearing(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
-    """The direction in which one sets out for a place by the shortest way, 0 ≤ degrees < 360."""
+    """The direction in which one sets out for a place by the shortest way, 0 ≤ degrees < 360.
+
+    On a sphere: up to 1,000 km to 0.2° of the geodesic's azimuth. 0 when the places are the same.
+    """
     east = radians(lon2 - lon1)
     from_, to = radians(lat1), radians(lat2)
     y = sin(east) * cos(to)
     x = cos(from_) * sin(to) - sin(from_) * cos(to) * cos(east)
-    return degrees(atan2(y, x)) % 360.0
+    angle = degrees(atan2(y, x)) % 360.0
+    return 0.0 if angle == 360.0 else angle  # a negative that is too small for the remainder
 
 
 def closest(
@@ -60,8 +64,9 @@ def closest(
 ) -> tuple[float, float]:
     """How near the straight way from one place to another comes to a third.
 
-    Returns the part of the way at which it is nearest, 0…1, and metres. For ways of up to some
-    hundred kilometres: on the tangent plane at the third place.
+    Returns the part of the way at which it is nearest, 0…1, and metres: on the tangent plane at
+    the third place. With all three within 10 km of each other and below 70° of latitude the metres
+    are right to 0.1 % of those 10 km, within 100 km to 1 %. Never more than `offset` to either end.
     """
     x1, y1 = offset(lat, lon, lat1, lon1)
     x2, y2 = offset(lat, lon, lat2, lon2)
@@ -88,11 +93,18 @@ def offset(lat: float, lon: float, lat1: float, lon1: float) -> tuple[float, flo
 
 
 def between(lat1: float, lon1: float, lat2: float, lon2: float, part: float) -> tuple[float, float]:
-    """The place at a part (0…1) of the short straight way from one place to another."""
+    """The place at a part (0…1) of the short straight way from one place to another.
+
+    Straight in degrees. The longitude is from -180 to 180, on either side of the meridian.
+    """
     east = lon2 - lon1
     if east > 180.0:
         east -= 360.0
     elif east < -180.0:
         east += 360.0
     lon = lon1 + part * east
-    return lat1 + part * (lat2 - lat1), (lon + 180.0) % 360.0 - 180.0
+    if lon > 180.0:
+        lon -= 360.0
+    elif lon < -180.0:
+        lon += 360.0
+    return lat1 + part * (lat2 - lat1), lon

@@ -1,4 +1,4 @@
-"""What `/metrics` tells of uploads. `docs/metrics.md` says what a bad value means."""
+"""What `/metrics` tells of uploads and drives. `docs/metrics.md` says what a bad value means."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ REFUSALS = Counter("tracking_uploads_refused", "Uploads that were not stored by 
 REJECTED = Counter(
     "tracking_items_rejected", "Items in other apps' formats that cannot be used.", ["format"]
 )
+ROUTING = Counter("tracking_routing", "Tables of drives by what the engine did.", ["outcome"])
+ROUTING_SECONDS = Histogram(
+    "tracking_routing_seconds",
+    "Requests to the routing engine, failed ones too.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0),
+)
 
 for _outcome in ("stored", "duplicate"):
     FIXES.labels(_outcome)
@@ -22,3 +28,5 @@ for _format in ("transistorsoft", "owntracks", "overland", "osmand"):
     REJECTED.labels(_format)
 for _cause in ("busy", "signed_out", "company", "database"):
     REFUSALS.labels(_cause)
+for _outcome in ("answered", "failed", "refused", "skipped", "busy"):
+    ROUTING.labels(_outcome)

@@ -28,7 +28,10 @@ class Intruder:
     refresh: str = ""
 
     def knock(self, method: str, path: str, route: Route, host: str, **extra: str) -> HttpResponse:
-        """Make the route's request at `host` with everything that this one has."""
+        """Make the route's request at `host` with everything that this one has.
+
+        Every id in `path` is 1, which both companies have.
+        """
         client = Client(HTTP_HOST=host, raise_request_exception=True)
         if self.cookie:
             client.cookies["sessionid"] = self.cookie

@@ -96,10 +96,13 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("PATCH", "/api/v1/policy/"): Route(Door.API, body={"stale_seconds": 301}, by="owner"),
     ("GET", "/api/v1/viewings/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
+    ("GET", "/api/v1/technicians/{technician}/plan/"): Route(Door.API),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
     ("GET", "/api/v1/phones/"): Route(Door.API),
     ("POST", "/api/v1/phones/"): Route(Door.API, body={"label": "Van"}),
     ("DELETE", "/api/v1/phones/{phone}/"): Route(Door.API),
+    ("GET", "/api/v1/jobs/{job}/technicians/"): Route(Door.API, by="dispatcher"),
+    ("GET", "/api/v1/jobs/{job}/eta/"): Route(Door.API),
     ("GET", "/api/v1/jobs/{job}/visits/"): Route(Door.API),
     ("POST", "/api/v1/jobs/{job}/visits/"): Route(Door.API, body={"arrived_at": None}),
     ("POST", "/api/v1/jobs/{job}/on_the_way/"): Route(Door.API),
@@ -148,7 +151,7 @@ def methods_of_product(
 ) -> Iterator[tuple[str, str]]:
     """(method, path) of everything that answers on a company's host."""
     for pattern in sera.urls.urlpatterns if patterns is None else patterns:
-        path = prefix + re.sub(r"<int:(\w+)>", r"{\1}", str(pattern.pattern))
+        path = prefix + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from methods_of_product(pattern.url_patterns, path)
             continue

@@ -53,6 +53,7 @@ def test_a_missing_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch)
         ("DATABASE_POOL_SIZE", "0", "greater than or equal to 1"),
         ("LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO"),
         ("LOG_FORMAT", "xml", "should match pattern"),
+        ("ROUTING_ENGINE", "google", "should match pattern"),
     ],
 )
 def test_a_wrong_value_is_named_and_not_repeated(
@@ -64,6 +65,18 @@ def test_a_wrong_value_is_named_and_not_repeated(
     assert f"  {name}: " in str(caught.value)
     assert said in str(caught.value)
     assert value not in str(caught.value).replace("postgresql", "")
+
+
+def test_an_engine_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (read_env().ROUTING_ENGINE, read_env().ROUTING_URL) == ("", "")
+    monkeypatch.setenv("ROUTING_ENGINE", "osrm")
+    for wrong in (None, "", "10.0.0.9:5000", "ftp://10.0.0.9", "http://", "http://a/?b"):
+        if wrong is not None:
+            monkeypatch.setenv("ROUTING_URL", wrong)
+        with pytest.raises(ConfigurationError, match=r"  ROUTING_URL: .*must be the http://"):
+            read_env()
+    monkeypatch.setenv("ROUTING_URL", "http://10.0.0.9:5000/osrm")
+    assert read_env().ROUTING_URL == "http://10.0.0.9:5000/osrm"
 
 
 def test_all_mistakes_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
