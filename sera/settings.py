@@ -192,6 +192,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "args": ("dispatch.tasks.delete_expired_sign_ins",),
     },
+    # More than once a day: each company's day ends at another hour, and a run that ended early
+    # is taken up again.
+    "delete-expired-positions": {
+        "task": "tenants.tasks.dispatch_to_companies",
+        "schedule": timedelta(hours=6),
+        "args": ("tracking.tasks.delete_expired_positions",),
+    },
 }
 # A job for every company is spread over this window, so that a thousand do not start at once.
 DISPATCH_WINDOW_SECONDS = 600
@@ -268,6 +275,18 @@ FIX_LIVE_AHEAD_SECONDS = 120
 # A clock that is a day wrong is broken, and its fixes would hide every true one.
 FIX_MAX_AHEAD_SECONDS = 24 * 3600
 FIXES_PAGE_SIZE = 1000
+# A technician makes some 15 trips a day: a month.
+TRIPS_PAGE_SIZE = 500
+# A quarter. Its fixes are counted, some 50,000, which takes tens of milliseconds.
+DAYS_MAX = 92
+# Read and held in memory at a time while a person's fixes are exported: some 2 MB.
+EXPORT_PAGE_ROWS = 2_000
+# Deleted in one transaction, during which the technician's phone waits with its uploads.
+RETENTION_BATCH_ROWS = 10_000
+# Below CELERY_TASK_SOFT_TIME_LIMIT by more than a batch; what is left is for the next run.
+RETENTION_RUN_SECONDS = 10 * 60
+# A year of one phone at a fix every 40 s takes some 10 s. Beyond it a task goes on.
+ERASURE_REQUEST_SECONDS = 15
 # What one answer lists at most, until the board brings paging by day.
 JOBS_PAGE_SIZE = 500
 # Age of the last fix at which a position stops being called live (seconds, server's clock).

@@ -24,7 +24,22 @@ from tests.live import WebServer
 from tests.world import PASSWORD, Persona, create_persona
 
 # What tests with real servers may write to, in both companies.
-WRITTEN_TABLES = ("tracking_fix", "tracking_position", "dispatch_phonesession", "django_session")
+WRITTEN_TABLES = (
+    "tracking_checkpoint",
+    "tracking_correction",
+    "tracking_daytotal",
+    "tracking_erasure",
+    "tracking_fix",
+    "tracking_position",
+    "tracking_recount",
+    "tracking_statement",
+    "tracking_track",
+    "tracking_trip",
+    "tracking_viewing",
+    "tracking_visit",
+    "dispatch_phonesession",
+    "django_session",
+)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from django.test import Client
 from tenants.context import platform_scope
 from tenants.models import StaffUser
 from tests.dispatch.browsers import browser_of
-from tests.isolation.routes import Door, Route, credentials
+from tests.isolation.routes import Door, Route, address, credentials
 from tests.world import PASSWORD, Persona
 
 STAFF_HOST = "localhost"
@@ -42,9 +42,8 @@ class Intruder:
             body = f"username={self.home.dispatcher}&password={PASSWORD}"
             content_type = "application/x-www-form-urlencoded"
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
-        return client.generic(
-            method, path + route.query, data, content_type, headers={**self.headers, **extra}
-        )
+        url = address(path) + route.query
+        return client.generic(method, url, data, content_type, headers={**self.headers, **extra})
 
 
 def phone(home: Persona, email: str | None = None) -> dict[str, str]:

@@ -5,6 +5,7 @@ A new route, method or channel without an entry here fails `test_matrix.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -39,11 +40,13 @@ class Door(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """`query` and `body` make a request that the right caller would have accepted."""
+    """`query` and `body` make a request that the right caller would have accepted; an id in the
+    path becomes 1. `owner`: of those who get through the door only an owner is let in."""
 
     door: Door
     query: str = ""
     body: Any = None
+    owner: bool = False
 
 
 FIX = {
@@ -68,6 +71,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/api/v1/fixes/"): Route(Door.API, body=FIX),
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
+    ("GET", "/api/v1/trips/"): Route(Door.API, query="?technician=1"),
+    ("GET", "/api/v1/technicians/<int:technician>/days/"): Route(
+        Door.API, query="?since=2026-11-22&until=2026-11-23"
+    ),
+    ("GET", "/api/v1/technicians/<int:technician>/positions/export/"): Route(Door.API),
+    ("DELETE", "/api/v1/technicians/<int:technician>/positions/"): Route(Door.API, owner=True),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
@@ -97,6 +106,11 @@ def methods_of_product(
         for method in view.http_method_names:
             if method not in ("head", "options") and hasattr(view, method):
                 yield method.upper(), path
+
+
+def address(path: str) -> str:
+    """A path of `ROUTES` with ids in it."""
+    return re.sub(r"<int:\w+>", "1", path)
 
 
 def credentials(persona: Persona) -> dict[str, str]:

@@ -46,6 +46,8 @@ def test_every_task_of_ours_is_bound_to_a_company_or_marked_shared() -> None:
     assert {task.name for task in ours} >= {
         "dispatch.tasks.delete_expired_sign_ins",
         "tenants.tasks.dispatch_to_companies",
+        "tracking.tasks.delete_expired_positions",
+        "tracking.tasks.finish_erasure",
     }
     assert all(isinstance(task, CompanyTask) for task in ours)
 
