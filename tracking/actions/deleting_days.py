@@ -58,10 +58,13 @@ def delete_batch(scope: Scope, *, limit: int, keep_total: bool) -> Deleted | Non
 
 
 def delete_some(rows: QuerySet[Any], limit: int) -> int:
-    """Delete at most so many of the rows, in their order; returns how many."""
+    """Delete at most so many of the rows, in their order; returns how many.
+
+    For tables that no other refers to: `delete()` would read all rows first to see to that.
+    """
     model: type[Model] = rows.model
-    chosen = rows.values("pk")[:limit]
-    return model._default_manager.filter(pk__in=chosen).delete()[0]
+    chosen = model._default_manager.filter(pk__in=rows.values("pk")[:limit])
+    return chosen._raw_delete(chosen.db)
 
 
 def _rows(scope: Scope) -> list[tuple[QuerySet[Any], str]]:
