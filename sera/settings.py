@@ -281,12 +281,13 @@ TRIPS_PAGE_SIZE = 500
 DAYS_MAX = 92
 # Read and held in memory at a time while a person's fixes are exported: some 2 MB.
 EXPORT_PAGE_ROWS = 2_000
-# Deleted in one transaction, during which the technician's phone waits with its uploads.
-RETENTION_BATCH_ROWS = 10_000
+# Deleted in one transaction, some 0.1 s when they come from the disk. It holds a technician's
+# track, and the phones whose uploads share a commit with that technician's wait for it.
+RETENTION_BATCH_ROWS = 2_000
 # Below CELERY_TASK_SOFT_TIME_LIMIT by more than a batch; what is left is for the next run.
 RETENTION_RUN_SECONDS = 10 * 60
-# A year of one phone at a fix every 40 s takes some 10 s. Beyond it a task goes on.
-ERASURE_REQUEST_SECONDS = 15
+# As long as an owner may look at a page that loads. What is left then a task erases.
+ERASURE_REQUEST_SECONDS = 10
 # What one answer lists at most, until the board brings paging by day.
 JOBS_PAGE_SIZE = 500
 # Age of the last fix at which a position stops being called live (seconds, server's clock).

@@ -194,6 +194,18 @@ def test_only_what_is_before_a_day(acme: Persona, here: None) -> None:
     ]
 
 
+def test_a_recount_that_was_asked_for_is_not_forgotten(acme: Persona, here: None) -> None:
+    fix("2026-11-21T10:00:00Z")
+    for day in (20, 22):
+        since = moment(f"2026-11-{day}T10:00:00Z")
+        Recount.objects.create(technician_id=1, since=since, cause="late")
+    erase(acme, "2026-11-21")
+    assert list(Recount.objects.order_by("since").values_list("since", "cause")) == [
+        (moment("2026-11-21T00:00:00Z"), "erasure"),
+        (moment("2026-11-22T10:00:00Z"), "late"),
+    ]
+
+
 def test_days_begin_in_the_companys_zone(acme: Persona, here: None) -> None:
     for at in ("2026-11-20T21:59:59Z", "2026-11-20T22:00:00Z"):
         fix(at)

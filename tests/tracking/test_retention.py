@@ -285,7 +285,7 @@ def test_rows_are_deleted_where_they_are_and_not_read_first(here: None) -> None:
         delete()
     on_fixes = [each["sql"] for each in queries if "tracking_fix" in each["sql"]]
     (sql,) = [sql for sql in on_fixes if sql.startswith("DELETE")]
-    assert "IN (SELECT" in sql and sql.endswith("LIMIT 10000)")
+    assert "IN (SELECT" in sql and sql.endswith("LIMIT 2000)")
     # Nor is the whole table: each statement names the technician.
     assert all(re.search(r'technician_id"? = \d', sql) for sql in on_fixes)
 

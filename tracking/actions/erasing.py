@@ -92,17 +92,12 @@ def _finish(erasure: Erasure, until: datetime | None) -> None:
         recounts = recounts.filter(since__lt=until)
     statements.delete()
     corrections.delete()
-    recounts.delete()
     if not erasure.keeps_totals:
         totals.delete()
-    if until is not None:
-        _work_through_again(erasure, until)
-
-
-def _work_through_again(erasure: Erasure, until: datetime) -> None:
-    """What the engine remembers may begin before `until`: it starts there anew."""
-    track = lock_track(erasure.technician_id)
-    if track.state:
+    recounted, _ = recounts.delete()
+    track = lock_track(technician_id)
+    if until is not None and (track.state or recounted):
+        # What the engine remembers may begin before `until`: it starts there anew.
         track.state = b""
         track.save(update_fields=["state"])
-        Recount.objects.create(technician_id=erasure.technician_id, since=until, cause="erasure")
+        Recount.objects.create(technician_id=technician_id, since=until, cause="erasure")
