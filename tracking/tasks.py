@@ -10,11 +10,17 @@ from tenants.context import current_schema
 from tenants.queries import time_zone_of
 from tracking.actions.erasing import continue_erasure
 from tracking.actions.retention import delete_expired_positions as delete_expired
+from tracking.queries.erasures import unfinished_erasures
 
 
 @shared_task
 def delete_expired_positions() -> int:
-    """Delete what is older than the company keeps positions; returns how many rows."""
+    """Delete what is older than the company keeps positions; returns how many rows.
+
+    Asks for `finish_erasure` of those that are left: the message may have been lost.
+    """
+    for erasure in unfinished_erasures():
+        finish_erasure.delay(erasure)
     return delete_expired(zone=time_zone_of(current_schema()), now=timezone.now())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +24,7 @@ from tests.isolation.test_tasks import as_a_worker_does
 from tests.live import WebServer, access_token, frames, subscribe
 from tests.tracking.past import checkpoint, fix, moment, position, trip, visit
 from tests.world import Persona
+from tracking.actions import retention
 from tracking.actions.erasing import continue_erasure, erase_positions
 from tracking.models import (
     Checkpoint,
@@ -39,7 +40,7 @@ from tracking.models import (
     Viewing,
     Visit,
 )
-from tracking.tasks import finish_erasure
+from tracking.tasks import delete_expired_positions, finish_erasure
 
 PhoneOf = Callable[..., Client]
 URL = "/api/v1/technicians/1/positions/"
@@ -288,6 +289,21 @@ def test_a_task_that_runs_out_of_time_asks_for_another(acme: Persona, settings: 
     asked.assert_called_once_with(erasure.pk)
 
 
+@pytest.mark.django_db
+def test_an_erasure_whose_task_was_lost_is_asked_for_again(acme: Persona, settings: Any) -> None:
+    with company_scope(acme.schema):
+        fill(acme)
+        done = erase(acme)
+        settings.ERASURE_REQUEST_SECONDS = -1
+        fix("2026-11-21T12:00:00Z")
+        left = erase(acme)
+    assert (done.finished_at is None, left.finished_at) == (False, None)
+    with patch.object(finish_erasure, "delay") as asked:
+        state, _ = as_a_worker_does(delete_expired_positions, **{SCHEMA_HEADER: "acme"})
+    assert state == "SUCCESS"
+    asked.assert_called_once_with(left.pk)
+
+
 # --- At the door
 
 
@@ -405,11 +421,13 @@ def test_the_marker_leaves_the_map_of_this_company(
     for persona in (acme, globex):
         with company_scope(persona.schema):
             position("2026-11-21T10:00:00Z")
-    with closing(server.phone_of(acme, acme.owner)) as owner:
+    with ExitStack() as stack:
+        owner = stack.enter_context(closing(server.phone_of(acme, acme.owner)))
         sockets = []
         for persona in (acme, globex):
             with closing(server.phone_of(persona, persona.dispatcher)) as office:
-                socket = server.cable_of(persona, access_token(office))
+                token = access_token(office)
+            socket = stack.enter_context(server.cable_of(persona, token))
             subscribe(socket, "MapChannel")
             snapshot = frames(socket, 4)[-1]["message"]
             assert (snapshot["type"], list(snapshot["items"])) == ("snapshot", ["1"])
@@ -418,24 +436,23 @@ def test_the_marker_leaves_the_map_of_this_company(
         (frame,) = frames(sockets[0], 1)
         assert frame["message"].pop("server_time")
         assert frame["message"] == {"type": "changes", "items": {}, "removed": ["1"]}
-        # The other company's map shows its technician 1 still: this is its next frame.
-        with closing(server.phone_of(globex)) as phone:
-            moved = {
-                "id": "0b7c9a52-54c4-4c57-8a3f-6a3f6f9f2f10",
-                "recorded_at": "2026-11-21T10:00:01Z",
-                "lat": 3,
-                "lon": 4,
-            }
-            assert phone.post("/api/v1/fixes/", json=moved).status_code == 201
+        # The other company's map shows its technician 1 still: its next frame is of a move.
+        phone = stack.enter_context(closing(server.phone_of(globex)))
+        moved = {
+            "id": "0b7c9a52-54c4-4c57-8a3f-6a3f6f9f2f10",
+            "recorded_at": "2026-11-21T10:00:01Z",
+            "lat": 3,
+            "lon": 4,
+        }
+        assert phone.post("/api/v1/fixes/", json=moved).status_code == 201
         (frame,) = frames(sockets[1], 1)
         assert list(frame["message"]["items"]) == ["1"]
         assert "removed" not in frame["message"]
-        for socket in sockets:
-            socket.close()
 
 
-def test_erasing_waits_for_whoever_works_on_the_track(
-    committed: None, acme: Persona, database_url: str
+@pytest.mark.parametrize("what", ["erasing", "retention"])
+def test_deleting_waits_for_whoever_works_on_the_track(
+    what: str, committed: None, acme: Persona, database_url: str
 ) -> None:
     with company_scope(acme.schema):
         fill(acme)
@@ -443,7 +460,12 @@ def test_erasing_waits_for_whoever_works_on_the_track(
 
     def work() -> None:
         with company_scope(acme.schema):
-            erase(acme)
+            if what == "erasing":
+                erase(acme)
+            else:
+                retention.delete_expired_positions(
+                    zone=UTC_ZONE, now=datetime(2028, 1, 1, tzinfo=UTC)
+                )
         connection.close()
         done.set()
 
@@ -461,15 +483,15 @@ def test_erasing_waits_for_whoever_works_on_the_track(
             assert time.monotonic() < deadline and not done.is_set()
             time.sleep(0.01)
         assert looking.execute("SELECT count(*) FROM acme.tracking_fix").fetchone() == (3,)
-        # A fix that comes in before the lock is given is erased as well.
+        # A fix that comes in before the lock is given goes as well, and its day's total has it.
         ingest.execute(
             "INSERT INTO acme.tracking_fix (technician_id, id, recorded_at, received_at, lat, lon)"
             " VALUES (1, gen_random_uuid(), %s, now(), 1, 2)",
-            [datetime(2026, 11, 21, 10, 0, 5, tzinfo=UTC)],
+            [datetime(2026, 11, 20, 10, 0, 5, tzinfo=UTC)],
         )
         ingest.commit()
     thread.join(20)
     assert done.is_set()
     with company_scope(acme.schema):
-        assert rows() == {"DayTotal": 2, "Track": 1, "Viewing": 1}
-        assert Erasure.objects.get().fixes == 4
+        assert not Fix.objects.exists()
+        assert [day.fixes for day in DayTotal.objects.order_by("day")] == [2, 2]
