@@ -42,8 +42,13 @@ class Intruder:
             body = f"username={self.home.dispatcher}&password={PASSWORD}"
             content_type = "application/x-www-form-urlencoded"
         data = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
-        url = address(path) + route.query
-        return client.generic(method, url, data, content_type, headers={**self.headers, **extra})
+        return client.generic(
+            method,
+            address(path) + route.query,
+            data,
+            content_type,
+            headers={**self.headers, **extra},
+        )
 
 
 def phone(home: Persona, email: str | None = None) -> dict[str, str]:

@@ -40,13 +40,15 @@ class Door(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """`query` and `body` make a request that the right caller would have accepted; an id in the
-    path becomes 1. `owner`: of those who get through the door only an owner is let in."""
+    """`query` and `body` make a request that the right caller would have accepted.
+
+    That is the technician, or whom `by` names. A `{name}` in a path is the id of a row.
+    """
 
     door: Door
     query: str = ""
     body: Any = None
-    owner: bool = False
+    by: str = "technician"
 
 
 FIX = {
@@ -72,11 +74,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/positions/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/trips/"): Route(Door.API, query="?technician=1"),
-    ("GET", "/api/v1/technicians/<int:technician>/days/"): Route(
+    ("GET", "/api/v1/technicians/{technician}/days/"): Route(
         Door.API, query="?since=2026-11-22&until=2026-11-23"
     ),
-    ("GET", "/api/v1/technicians/<int:technician>/positions/export/"): Route(Door.API),
-    ("DELETE", "/api/v1/technicians/<int:technician>/positions/"): Route(Door.API, owner=True),
+    ("GET", "/api/v1/technicians/{technician}/positions/export/"): Route(Door.API),
+    ("DELETE", "/api/v1/technicians/{technician}/positions/"): Route(Door.API, by="owner"),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
     ("GET", "/api/schema/"): Route(Door.DOCUMENT, query="?format=json"),
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
@@ -95,7 +97,7 @@ def methods_of_product(
 ) -> Iterator[tuple[str, str]]:
     """(method, path) of everything that answers on a company's host."""
     for pattern in sera.urls.urlpatterns if patterns is None else patterns:
-        path = prefix + str(pattern.pattern)
+        path = prefix + re.sub(r"<int:(\w+)>", r"{\1}", str(pattern.pattern))
         if isinstance(pattern, URLResolver):
             yield from methods_of_product(pattern.url_patterns, path)
             continue
@@ -108,9 +110,9 @@ def methods_of_product(
                 yield method.upper(), path
 
 
-def address(path: str) -> str:
-    """A path of `ROUTES` with ids in it."""
-    return re.sub(r"<int:\w+>", "1", path)
+def address(path: str, row: int = 1) -> str:
+    """A path of the matrix with an id of a row, which both companies have."""
+    return re.sub(r"\{\w+\}", str(row), path)
 
 
 def credentials(persona: Persona) -> dict[str, str]:

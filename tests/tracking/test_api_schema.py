@@ -43,11 +43,7 @@ def test_it_tells_every_route_and_method_and_no_other(document: dict[str, Any]) 
         for method in methods
         if method in METHODS
     }
-    product = {
-        (method, re.sub(r"<int:(\w+)>", r"{\1}", path))
-        for method, path in methods_of_product()
-        if "/api/v1/" in path
-    }
+    product = {(method, path) for method, path in methods_of_product() if "/api/v1/" in path}
     assert told - {("GET", "/api/schema/")} == product
 
 

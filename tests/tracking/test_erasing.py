@@ -308,14 +308,20 @@ def test_an_erasure_whose_task_was_lost_is_asked_for_again(acme: Persona, settin
 
 
 @pytest.mark.django_db
-def test_the_owner_is_told_what_was_erased(phone_of: PhoneOf, acme: Persona) -> None:
-    with company_scope(acme.schema):
-        fill(acme)
+def test_the_owner_is_told_what_was_erased(
+    phone_of: PhoneOf, acme: Persona, globex: Persona
+) -> None:
+    for persona in (acme, globex):
+        with company_scope(persona.schema):
+            fill(persona)
     response = phone_of(acme, acme.owner).delete(URL)
     answer = response.json()
     with company_scope(acme.schema):
         erasure = Erasure.objects.get()
         assert rows() == {"DayTotal": 2, "Track": 1, "Viewing": 1}
+    with company_scope(globex.schema):
+        assert rows() == FILLED
+        assert not Erasure.objects.exists()
     assert datetime.fromisoformat(answer.pop("finished_at")) == erasure.finished_at
     assert (response.status_code, answer) == (
         200,

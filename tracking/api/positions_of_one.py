@@ -78,7 +78,7 @@ class ExportView(APIView):
             since=moment_parameter(request, "since"),
             until=moment_parameter(request, "until"),
         )
-        viewer = current_user(request)
+        viewer = current_user(request).pk
         record_viewing(viewer=viewer, technicians=[found.pk], what=Viewing.What.EXPORT)
         return StreamingHttpResponse(
             pages,
