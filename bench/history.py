@@ -114,13 +114,22 @@ def company(*, indexes: bool = True) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.close()
             # The settings stay with the server's session, and a pooled one would be used again.
-            cast(Any, connection).close_pool()
+            close_connections()
+
+
+def close_connections() -> None:
+    from django.db import connection
+
+    connection.close()
+    cast(Any, connection).close_pool()
 
 
 def forget_files(postgres: PostgresServer) -> None:
     """Restart PostgreSQL, with nothing of its files in the machine's memory."""
+    from django.db import connection
+
+    close_connections()
     postgres.stop()
     for path in postgres.files.rglob("*"):
         if path.is_file():
@@ -128,6 +137,7 @@ def forget_files(postgres: PostgresServer) -> None:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(descriptor)
     postgres.start()
+    connection.settings_dict["PORT"] = str(postgres.port)
 
 
 def variables(rig: Rig, postgres: PostgresServer) -> dict[str, str]:

@@ -349,17 +349,28 @@ def test_until_and_totals_are_taken_from_the_query(phone_of: PhoneOf, acme: Pers
 
 @pytest.mark.django_db
 def test_one_that_is_large_goes_on_in_the_background(
-    phone_of: PhoneOf, acme: Persona, settings: Any
+    phone_of: PhoneOf,
+    acme: Persona,
+    settings: Any,
+    django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     settings.RETENTION_BATCH_ROWS = 1
     settings.ERASURE_REQUEST_SECONDS = -1
     with company_scope(acme.schema):
         fill(acme)
-    with patch.object(finish_erasure, "delay") as asked:
-        response = phone_of(acme, acme.owner).delete(URL)
+    owner = phone_of(acme, acme.owner)
+    sent: list[Any] = []
+    with (
+        patch("cable.broadcast._bridge.send"),
+        patch("celery.Celery.send_task", lambda self, name, **how: sent.append((name, how))),
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        response = owner.delete(URL)
     answer = response.json()
     assert (response.status_code, answer["finished_at"], answer["fixes"]) == (202, None, 1)
-    asked.assert_called_once_with(answer["id"])
+    ((name, how),) = sent
+    assert (name, how["args"]) == (finish_erasure.name, (answer["id"],))
+    assert how["headers"] == {SCHEMA_HEADER: "acme"}
 
 
 @pytest.mark.django_db

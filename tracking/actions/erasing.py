@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dispatch.models import User
+from tenants.celery import ask_for
 from tracking.actions.deleting_days import Scope, delete_batch
 from tracking.actions.retention import remove_position
 from tracking.actions.track_lock import lock_track
@@ -25,8 +26,8 @@ def erase_positions(
 
     Of the days before `until` in the company's time zone; null: all. With `keep_totals` the days'
     sums stay, as they are now: also today's, to which nothing is added later then. Works for
-    ERASURE_REQUEST_SECONDS at most; when the answer's `finished_at` is null, ask for
-    `tracking.tasks.finish_erasure`. The row says for good who erased whose positions, and when.
+    ERASURE_REQUEST_SECONDS at most; when the answer's `finished_at` is null, a task does the rest.
+    The row says for good who erased whose positions, and when.
     """
     erasure = Erasure.objects.create(
         technician_id=technician_id,
@@ -35,7 +36,10 @@ def erase_positions(
         keeps_totals=keep_totals,
         began_at=timezone.now(),
     )
-    return continue_erasure(erasure.pk, zone=zone, seconds=settings.ERASURE_REQUEST_SECONDS)
+    erasure = continue_erasure(erasure.pk, zone=zone, seconds=settings.ERASURE_REQUEST_SECONDS)
+    if erasure.finished_at is None:
+        ask_for("tracking.tasks.finish_erasure", erasure.pk)
+    return erasure
 
 
 def continue_erasure(erasure_id: int, *, zone: ZoneInfo, seconds: float) -> Erasure:

@@ -26,7 +26,6 @@ from tracking.actions.viewing import record_viewing
 from tracking.api.export import FORMATS, exported
 from tracking.api.technicians import technician_of_any_time, visible_technician
 from tracking.models import Viewing
-from tracking.tasks import finish_erasure
 
 
 class ErasureSerializer(serializers.Serializer[Any]):
@@ -117,8 +116,6 @@ class PositionsOfOneView(APIView):
             keep_totals=totals == "keep",
             zone=ZoneInfo(require_company(request).time_zone),
         )
-        if erasure.finished_at is None:
-            finish_erasure.delay(erasure.pk)
         answer = {
             **{name: getattr(erasure, name) for name in ("id", "technician_id", "until")},
             "totals": "kept" if erasure.keeps_totals else "erased",
