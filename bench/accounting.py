@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sera.services.process_tree import descendants
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 # Of a line "cpuN …" in /proc/stat: all but idle (3), iowait (4) and the guests' (counted twice).
@@ -24,6 +26,25 @@ def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     user, system = int(fields[11]), int(fields[12])
     return (user + system) / _TICKS_PER_SECOND
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """The same of a process with all below it, also of those that have ended, seconds.
+
+    Raises:
+        FileNotFoundError: no such process.
+    """
+    ticks = 0
+    for member in (pid, *descendants(pid)):
+        try:
+            stat = Path(f"/proc/{member}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            if member == pid:
+                raise
+            continue  # its parent has it in its account from now on
+        # User and system time of its own, and of its children that it has waited for.
+        ticks += sum(int(field) for field in stat.rpartition(")")[2].split()[11:15])
+    return ticks / _TICKS_PER_SECOND
 
 
 def resident_bytes(pid: int) -> int:

@@ -17,6 +17,7 @@ from bench.machine import allow_files, find_cores, pinned_to
 from bench.servers import ROOT, ServerProcess, environment
 from bench.stacks import Stack
 from bench.workers import Handler, Worker
+from sera.services.postgres import PostgresServer
 from sera.services.process_tree import is_alive, start_mark
 from sera.services.valkey import ValkeyServer
 
@@ -29,24 +30,29 @@ class Rig:
     Use as a context manager. Raises `RigError` when this machine cannot take that many sockets.
     """
 
-    def __init__(self, *, sockets: int) -> None:
+    def __init__(self, *, sockets: int, database: bool = False) -> None:
         allow_files(sockets)
         self.cores = find_cores()
-        self._folder = _RUNS / f"run-{os.getpid()}"
+        self.folder = _RUNS / f"run-{os.getpid()}"
         self._stack = ExitStack()
         self._servers = 0
-        self.valkey = ValkeyServer(self._folder / "valkey", 0, durable=False)
+        self.valkey = ValkeyServer(self.folder / "valkey", 0, durable=False)
+        #: What it has committed is on the disk.
+        self.postgres = PostgresServer(self.folder / "postgres", 0) if database else None
 
     def __enter__(self) -> Rig:
         with ExitStack() as stack:
             stack.enter_context(_ends_on_signals())
             _end_leftovers()
-            self._folder.mkdir(parents=True)
-            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
             # Inherited by all that is started from here on.
             stack.enter_context(pinned_to(self.cores.rest))
             stack.callback(self.valkey.stop)
             self.valkey.start()
+            if self.postgres is not None:
+                stack.callback(self.postgres.stop)
+                self.postgres.start()
             self._stack = stack.pop_all()
         return self
 
@@ -61,10 +67,10 @@ class Rig:
         """A fresh server of this stack, on its own core."""
         self._servers += 1
         name = f"server-{self._servers}"
-        log = self._folder / f"{name}.log"
+        log = self.folder / f"{name}.log"
         server = ServerProcess(stack, valkey_url=self.valkey.url, cores=self.cores.server, log=log)
         with self._ended(server.kill):
-            (self._folder / f"{name}.pid").write_text(f"{server.pid} {start_mark(server.pid)}")
+            (self.folder / f"{name}.pid").write_text(f"{server.pid} {start_mark(server.pid)}")
             yield server
             server.check()
         if said := server.said():
@@ -138,4 +144,5 @@ def _end_leftovers() -> None:
             if start_mark(int(pid)) == mark:  # and not a later process with the same id
                 os.kill(int(pid), signal.SIGKILL)
         ValkeyServer(folder / "valkey", 0, durable=False).stop()
+        PostgresServer(folder / "postgres", 0).stop()
         shutil.rmtree(folder, ignore_errors=True)

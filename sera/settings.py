@@ -192,6 +192,13 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "args": ("dispatch.tasks.delete_expired_sign_ins",),
     },
+    # More than once a day: each company's day ends at another hour, and a run that ended early
+    # is taken up again.
+    "delete-expired-positions": {
+        "task": "tenants.tasks.dispatch_to_companies",
+        "schedule": timedelta(hours=6),
+        "args": ("tracking.tasks.delete_expired_positions",),
+    },
 }
 # A job for every company is spread over this window, so that a thousand do not start at once.
 DISPATCH_WINDOW_SECONDS = 600
@@ -333,6 +340,19 @@ JOB_WORK_SECONDS = 60 * 60
 JOB_LEAST_REMAINING_SECONDS = 10 * 60
 # One technician's day, at an hour a job. Finding the order of so many takes 0.2 s.
 PLAN_MAX_JOBS = 20
+# A technician makes some 15 trips a day: a month.
+TRIPS_PAGE_SIZE = 500
+# A quarter. Its fixes are counted, some 50,000, which takes tens of milliseconds.
+DAYS_MAX = 92
+# Read and held in memory at a time while a person's fixes are exported: some 2 MB.
+EXPORT_PAGE_ROWS = 2_000
+# Deleted in one transaction, some 0.1 s when they come from the disk. It holds a technician's
+# track, and the phones whose uploads share a commit with that technician's wait for it.
+RETENTION_BATCH_ROWS = 2_000
+# Below CELERY_TASK_SOFT_TIME_LIMIT by more than a batch; what is left is for the next run.
+RETENTION_RUN_SECONDS = 10 * 60
+# As long as an owner may look at a page that loads. What is left then a task erases.
+ERASURE_REQUEST_SECONDS = 10
 # What one answer lists at most, until the board brings paging by day.
 JOBS_PAGE_SIZE = 500
 # A page that polls, and a map that stays open, prolong one row within this time: a dispatcher's

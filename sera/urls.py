@@ -13,7 +13,10 @@ from dispatch.api.sign_in import MeView, TokenRefreshView, TokenRevokeView, Toke
 from dispatch.api.work import JobsView
 from dispatch.pages import BoardView, SignInView, SignOutView
 from tracking.api.advice import JobArrivalView, JobTechniciansView, TechnicianPlanView
+from tracking.api.days import DaysView
 from tracking.api.policy import PolicyView
+from tracking.api.positions_of_one import ExportView, PositionsOfOneView
+from tracking.api.trips import TripsView
 from tracking.api.viewings import ViewingsView
 from tracking.api.views import FixesView, PositionsView
 from tracking.api.visits import JobVisitsView
@@ -42,6 +45,10 @@ urlpatterns = [
     path("api/v1/shifts/begin/", BeginShiftView.as_view()),
     path("api/v1/shifts/end/", EndShiftView.as_view()),
     path("api/v1/technicians/<int:technician>/plan/", TechnicianPlanView.as_view()),
+    path("api/v1/trips/", TripsView.as_view()),
+    path("api/v1/technicians/<int:technician>/days/", DaysView.as_view()),
+    path("api/v1/technicians/<int:technician>/positions/", PositionsOfOneView.as_view()),
+    path("api/v1/technicians/<int:technician>/positions/export/", ExportView.as_view()),
     path("api/v1/jobs/", JobsView.as_view()),
     path("api/v1/jobs/<int:job>/technicians/", JobTechniciansView.as_view()),
     path("api/v1/jobs/<int:job>/eta/", JobArrivalView.as_view()),

@@ -10,14 +10,34 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from celery import current_app
 from celery.result import AsyncResult
 from django.db import transaction
 from tenant_schemas_celery.app import CeleryApp
 from tenant_schemas_celery.task import TenantTask
 
-from tenants.context import NoCompanyError, company_scope, platform_scope, schema_or_none
+from tenants.context import (
+    NoCompanyError,
+    company_scope,
+    current_schema,
+    platform_scope,
+    schema_or_none,
+)
 
 SCHEMA_HEADER = "_schema_name"
+
+
+def ask_for(task_name: str, *arguments: Any) -> None:
+    """Ask for a task of the present company by its name, after the transaction commits.
+
+    For actions, which import no tasks.
+
+    Raises:
+        NoCompanyError: outside of a company's scope.
+    """
+    headers = {SCHEMA_HEADER: current_schema()}
+    send = partial(current_app.send_task, task_name, args=arguments, headers=headers)
+    transaction.on_commit(send)
 
 
 class CompanyTask(TenantTask):

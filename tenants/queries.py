@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from threading import Lock
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.conf import settings
@@ -107,6 +108,17 @@ def is_in_service(schema: object) -> bool:
         return False
     with platform_scope():
         return Tenant.objects.filter(schema_name=schema, status=Tenant.Status.READY).exists()
+
+
+def time_zone_of(schema: str) -> ZoneInfo:
+    """A company's time zone, for work that no request brought.
+
+    Raises:
+        Tenant.DoesNotExist: no company has this schema.
+    """
+    with platform_scope():
+        name = Tenant.objects.values_list("time_zone", flat=True).get(schema_name=schema)
+    return ZoneInfo(name)
 
 
 def company_of(tenant: Tenant) -> Company:

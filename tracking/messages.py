@@ -82,7 +82,16 @@ def map_state(position: PositionBody) -> State:
 
     Its version orders positions as the database does, to the microsecond: by `recorded_at`.
     """
-    return State((position.recorded_at - _EPOCH) // timedelta(microseconds=1), position)
+    return State(_version(position.recorded_at), position)
+
+
+def map_removal(recorded_at: datetime) -> State:
+    """Takes the position of this moment off the map, and each one before it."""
+    return State(_version(recorded_at) + 1, None)
+
+
+def _version(recorded_at: datetime) -> int:
+    return (recorded_at - _EPOCH) // timedelta(microseconds=1)
 
 
 def to_wire(message: msgspec.Struct) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import MAXYEAR, MINYEAR, date, datetime
 
-from django.utils.dateparse import parse_datetime
+from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.request import Request
 
 from dispatch.errors import BadInputError, FieldError, echo
@@ -38,3 +39,25 @@ def moment_parameter(request: Request, name: str) -> datetime | None:
             )
         )
     return moment
+
+
+def date_parameter(request: Request, name: str) -> date | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        day = parse_date(text)
+    except ValueError:
+        day = None
+    # The first and the last year have moments that have no form in another time zone.
+    if day is None or len(text) != 10 or not MINYEAR < day.year < MAXYEAR:
+        raise BadInputError(FieldError(name, echo(text), "must be a day, such as 2026-11-22"))
+    return day
+
+
+def choice_parameter(request: Request, name: str, choices: Sequence[str]) -> str:
+    """One of `choices`; the first if the parameter is absent."""
+    text = request.query_params.get(name, choices[0])
+    if text not in choices:
+        raise BadInputError(FieldError(name, echo(text), f"must be {' or '.join(choices)}"))
+    return text

@@ -29,6 +29,7 @@ SMALL = {
         *("--subscribers", "20", "--stalled", "4", "--bytes", "16384"),
         *("--seconds", "0.5", "--rounds", "1"),
     ],
+    "history": ["--fixes", "20000", "--technicians", "4", "--queries", "20", "--rounds", "1"],
 }
 
 
@@ -140,6 +141,17 @@ def test_stalled_clients_get_all_that_they_missed(tmp_path: Path) -> None:
         "lost by the others",
         "sockets lost",
     ]
+
+
+def test_history_reads_days_from_the_products_tables(tmp_path: Path) -> None:
+    figures = run_small("history", tmp_path)
+    warm, baseline = figures["runs"]
+    assert (warm["kind"], baseline["kind"]) == ("warm", "no index")
+    # 281 weekdays of four technicians, 18 fixes each.
+    assert (figures["technicians"], figures["fixes"]) == (4, 281 * 4 * 18)
+    assert (warm["rows"], baseline["rows"]) == (20 * 18, 5 * 18)
+    assert 0 < warm["p50_ms"] <= warm["p99_ms"]
+    assert [part["name"] for part in figures["parts"]] == ["ratio", "day p99", "empty days"]
 
 
 def test_a_machine_without_enough_files_is_told_on_the_last_line() -> None:

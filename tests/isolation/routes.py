@@ -97,6 +97,12 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/viewings/"): Route(Door.API),
     ("GET", "/api/v1/technicians/"): Route(Door.API),
     ("GET", "/api/v1/technicians/{technician}/plan/"): Route(Door.API),
+    ("GET", "/api/v1/trips/"): Route(Door.API, query="?technician=1"),
+    ("GET", "/api/v1/technicians/{technician}/days/"): Route(
+        Door.API, query="?since=2026-11-22&until=2026-11-23"
+    ),
+    ("GET", "/api/v1/technicians/{technician}/positions/export/"): Route(Door.API),
+    ("DELETE", "/api/v1/technicians/{technician}/positions/"): Route(Door.API, by="owner"),
     ("GET", "/api/v1/jobs/"): Route(Door.API),
     ("GET", "/api/v1/phones/"): Route(Door.API),
     ("POST", "/api/v1/phones/"): Route(Door.API, body={"label": "Van"}),

@@ -85,6 +85,9 @@ def test_a_sign_in_counts_only_in_its_own_company(acme: Persona, globex: Persona
     [
         ("GET", "/", 403, None),
         ("GET", "/api/v1/fixes/?technician=2", 404, "unknown_technician"),
+        ("GET", "/api/v1/trips/?technician=2", 404, "unknown_technician"),
+        ("GET", "/api/v1/technicians/2/days/", 404, "unknown_technician"),
+        ("GET", "/api/v1/technicians/2/positions/export/", 404, "unknown_technician"),
     ],
 )
 def test_a_technician_stays_out_of_what_is_not_theirs(

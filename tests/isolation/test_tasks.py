@@ -22,6 +22,7 @@ from tenants.context import NoCompanyError, company_scope, schema_or_none
 from tenants.queries import Company
 from tests.isolation.evidence import CELERY_QUEUE, broker, nothing_happens
 from tests.world import Persona
+from tracking.tasks import delete_expired_positions, finish_erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -103,12 +104,21 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("where", ["", "globex"])
 @pytest.mark.parametrize("what", HEADERS)
-@pytest.mark.parametrize("task", [rename, sign_everybody_out, delete_expired_sign_ins])
+@pytest.mark.parametrize(
+    "task",
+    [
+        rename,
+        sign_everybody_out,
+        delete_expired_sign_ins,
+        delete_expired_positions,
+        finish_erasure,
+    ],
+)
 def test_a_message_that_names_no_company_is_refused_and_runs_nothing(
     task: Any, what: str, where: str, acme: Persona, globex: Persona
 ) -> None:
     _leave_sessions()
-    args = (1, "Stolen") if task is rename else ()
+    args = {rename: (1, "Stolen"), finish_erasure: (1,)}.get(task, ())
     with nothing_happens():
         if where:
             with company_scope(where):

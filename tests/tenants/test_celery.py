@@ -12,7 +12,7 @@ from django.db import transaction
 
 from dispatch.models import Technician
 from sera.celery import app
-from tenants.celery import SCHEMA_HEADER, CompanyTask, PlatformTask
+from tenants.celery import SCHEMA_HEADER, CompanyTask, PlatformTask, ask_for
 from tenants.context import NoCompanyError, company_scope, schema_or_none
 from tenants.tasks import dispatch_to_companies
 from tests.world import Persona
@@ -46,6 +46,8 @@ def test_every_task_of_ours_is_bound_to_a_company_or_marked_shared() -> None:
     assert {task.name for task in ours} >= {
         "dispatch.tasks.delete_expired_sign_ins",
         "tenants.tasks.dispatch_to_companies",
+        "tracking.tasks.delete_expired_positions",
+        "tracking.tasks.finish_erasure",
     }
     assert all(isinstance(task, CompanyTask) for task in ours)
 
@@ -103,6 +105,28 @@ def test_a_task_of_a_rolled_back_transaction_is_never_sent(sent: Any) -> None:
         first_technician.delay_on_commit()
         raise ValueError("no")
     assert sent == []
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("acme")
+def test_asking_by_name_is_for_the_present_company_and_after_the_commit(
+    sent: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        with company_scope("acme"):
+            ask_for("tests.first_technician")
+        with company_scope("acme"), pytest.raises(ValueError, match="no"), transaction.atomic():
+            ask_for("tests.first_technician")
+            raise ValueError("no")
+        assert sent == []
+    assert [(name, headers[SCHEMA_HEADER]) for name, headers in sent] == [
+        ("tests.first_technician", "acme")
+    ]
+
+
+def test_asking_by_name_without_a_company_is_refused() -> None:
+    with pytest.raises(NoCompanyError):
+        ask_for("tests.first_technician")
 
 
 @pytest.mark.django_db

@@ -1,6 +1,6 @@
 """Tables of positions, of what is worked out from them, and of who looked at them."""
 
-from tracking.models.audit import Correction, Viewing
+from tracking.models.audit import Correction, Erasure, Viewing
 from tracking.models.history import DayTotal, Statement, Trip, Visit
 from tracking.models.policy import Policy
 from tracking.models.readings import Fix, Position, Reading, Reason
@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoint",
     "Correction",
     "DayTotal",
+    "Erasure",
     "Fix",
     "Policy",
     "Position",

@@ -43,3 +43,21 @@ class Correction(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["job", "-corrected_at"], name="correction_by_job")]
+
+
+class Erasure(models.Model):
+    """An owner had a technician's positions erased, whatever was known of them before `until`.
+
+    The row stays for good. `until` null: all of them. The counts are of rows that are gone;
+    `finished_at` null: not all are gone yet.
+    """
+
+    technician = models.ForeignKey(Technician, on_delete=models.PROTECT, related_name="+")
+    erased_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    until = models.DateField(null=True, help_text="In the company's time zone; not itself.")
+    keeps_totals = models.BooleanField()
+    began_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    fixes = models.PositiveIntegerField(default=0)
+    trips = models.PositiveIntegerField(default=0)
+    visits = models.PositiveIntegerField(default=0)

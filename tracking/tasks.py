@@ -1,0 +1,33 @@
+"""A company's background work on positions."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from tenants.context import current_schema
+from tenants.queries import time_zone_of
+from tracking.actions.erasing import continue_erasure
+from tracking.actions.retention import delete_expired_positions as delete_expired
+from tracking.queries.erasures import unfinished_erasures
+
+
+@shared_task
+def delete_expired_positions() -> int:
+    """Delete what is older than the company keeps positions; returns how many rows.
+
+    Asks for `finish_erasure` of those that are left: the message may have been lost.
+    """
+    for erasure in unfinished_erasures():
+        finish_erasure.delay(erasure)
+    return delete_expired(zone=time_zone_of(current_schema()), now=timezone.now())
+
+
+@shared_task
+def finish_erasure(erasure: int) -> None:
+    """Go on with an erasure that was too large for its request."""
+    zone = time_zone_of(current_schema())
+    finished = continue_erasure(erasure, zone=zone, seconds=settings.RETENTION_RUN_SECONDS)
+    if finished.finished_at is None:
+        finish_erasure.delay(erasure)
