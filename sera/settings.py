@@ -192,6 +192,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(hours=1),
         "args": ("dispatch.tasks.delete_expired_sign_ins",),
     },
+    "settle-tracks": {
+        "task": "tenants.tasks.dispatch_to_companies",
+        "schedule": timedelta(minutes=15),
+        "args": ("tracking.tasks.settle_tracks",),
+    },
     # More than once a day: each company's day ends at another hour, and a run that ended early
     # is taken up again.
     "delete-expired-positions": {
@@ -294,6 +299,8 @@ SETTLE_MAX_FIXES = 20_000
 SETTLE_MAX_WAITING = 10_000
 # Working through again begins at one of these: a late fix costs this many others at most.
 FIXES_BETWEEN_CHECKPOINTS = 250
+# Below CELERY_TASK_SOFT_TIME_LIMIT by more than one of these; what is left is for another task.
+SETTLE_RUN_SECONDS = 10 * 60
 # How fast a phone's clock that was set is believed: this part of the difference an upload.
 CLOCK_LAG_FADES = 0.02
 # A job's site is watched from so long before its window until so long after it.

@@ -10,7 +10,7 @@ COMMITS = Histogram(
     "Commits of uploads, with the wait for a thread and a connection.",
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
-FIXES = Counter("tracking_fixes", "Fixes of phones' uploads by outcome.", ["outcome"])
+FIXES = Counter("tracking_fixes", "Fixes of phones' uploads by what became of them.", ["outcome"])
 REFUSALS = Counter("tracking_uploads_refused", "Uploads that were not stored by cause.", ["cause"])
 REJECTED = Counter(
     "tracking_items_rejected", "Items in other apps' formats that cannot be used.", ["format"]
@@ -22,7 +22,18 @@ ROUTING_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0),
 )
 
-for _outcome in ("stored", "duplicate"):
+for _outcome in (
+    "stored",
+    "duplicate",
+    "off_shift",
+    "too_old",
+    "accuracy",
+    "mock",
+    "future",
+    "outlier",
+    "speed",
+    "unconfirmed",
+):
     FIXES.labels(_outcome)
 for _format in ("transistorsoft", "owntracks", "overland", "osmand"):
     REJECTED.labels(_format)

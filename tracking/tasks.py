@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
 from tenants.context import current_schema
 from tenants.queries import time_zone_of
+from tracking.actions import settle_part, unsettled_technicians
 from tracking.actions.erasing import continue_erasure
 from tracking.actions.retention import delete_expired_positions as delete_expired
 from tracking.queries.erasures import unfinished_erasures
+
+
+@shared_task
+def settle_tracks() -> int:
+    """Work through again what late fixes or another policy changed; returns how many fixes.
+
+    Whatever takes uploads settles what it finds late by itself; this is for what a process did not
+    live to do, and for a whole company.
+    """
+    ends, taken = time.monotonic() + settings.SETTLE_RUN_SECONDS, 0
+    for technician in unsettled_technicians():
+        more = True
+        while more:
+            if time.monotonic() > ends:
+                settle_tracks.delay()
+                return taken
+            count, more = settle_part(technician_id=technician)
+            taken += count
+    return taken
 
 
 @shared_task

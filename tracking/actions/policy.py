@@ -16,6 +16,7 @@ from django.db import models, transaction
 from cable import broadcast
 from dispatch.errors import BadInputError, FieldError, echo
 from dispatch.models import Technician, User
+from tenants.celery import ask_for
 from tenants.context import current_schema
 from tenants.streams import company_stream
 from tracking.messages import to_wire
@@ -74,6 +75,7 @@ def change_policy(*, changes: Mapping[str, Any], by: User) -> Policy:
             Recount(technician_id=technician, since=_BEGINNING, cause="policy")
             for technician in Technician.objects.order_by("pk").values_list("pk", flat=True)
         )
+        ask_for("tracking.tasks.settle_tracks")
     if not changed.isdisjoint(_AGES):
         stream = company_stream(current_schema(), POLICY_STREAM)
         broadcast(stream, to_wire(technicians_on_map()))

@@ -53,6 +53,9 @@ from tracking.models import (
 from tracking.queries import POSITION_FIELDS
 from tracking.queries import policy as company_policy
 
+#: Why a track is worked through again; of several, the first of these is told. What was erased is
+#: on no record.
+CAUSES = ("erasure", "policy", "late")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 Visits = dict[int, list[tuple[datetime, datetime | None]]]
@@ -75,19 +78,28 @@ def unsettled_technicians() -> list[int]:
 def settle_track(*, technician_id: int) -> int:
     """Work a technician's track through again as far as needed; the number of fixes that it took.
 
-    Idempotent, and cut short at any moment it is continued by the next call: each of its
-    transactions takes SETTLE_MAX_FIXES at most and leaves all consistent. Locks the track.
+    Cut short at any moment, it is continued by the next call.
+
+    Raises:
+        NoCompanyError: outside of a company's scope.
+    """
+    taken, more = 0, True
+    while more:
+        count, more = settle_part(technician_id=technician_id)
+        taken += count
+    return taken
+
+
+def settle_part(*, technician_id: int) -> tuple[int, bool]:
+    """One transaction of `settle_track`, of SETTLE_MAX_FIXES at most: how many fixes it took, and
+    whether there is more to do. Locks the track.
 
     Raises:
         NoCompanyError: outside of a company's scope.
     """
     schema = current_schema()
-    taken, more = 0, True
-    while more:
-        with transaction.atomic(), connection.cursor() as cursor:
-            count, more = _Settling(cursor, schema, technician_id).run()
-        taken += count
-    return taken
+    with transaction.atomic(), connection.cursor() as cursor:
+        return _Settling(cursor, schema, technician_id).run()
 
 
 class _Settling:
@@ -120,10 +132,11 @@ class _Settling:
         before = self._visits(part)
         self._forget(part)
         self._work(fixes, state, policy, part)
-        self._correct(before, self._visits(part), "policy" if "policy" in causes else "late")
+        cause = next(each for each in CAUSES if each in causes)
+        if cause != "erasure":
+            self._correct(before, self._visits(part), cause)
         Recount.objects.filter(pk__in=[recount.pk for recount in recounts]).delete()
         if more:
-            cause = "policy" if "policy" in causes else "late"
             # At the checkpoint that was just made.
             just_after = end + timedelta(microseconds=1)
             Recount.objects.create(technician_id=technician, since=just_after, cause=cause)
