@@ -34,20 +34,21 @@ TOKEN_SECONDS = 3600
 _SYNCS = 50
 
 METHOD = (
-    "Companies, technicians, their phones' sign-ins and a job for each are made by the product's own "
-    "actions; then technicians drive and stop, a fix a second from six hours ago on, 12 m/s, "
-    "random UUIDs, and each technician's uploads go one after the other over a connection of their "
-    "own. Ours: the web process of `./dev up`. Baseline: `CreateAPIView` with a `ModelSerializer` in "
-    "one synchronous gunicorn worker, which takes a connection for each post, with the same sort of "
-    "token, the user looked up, the id's uniqueness checked, a persistent connection to the same "
-    "PostgreSQL. What either acknowledges is committed, and synced to the disk. Saturated: "
+    "Companies, technicians, their phones' sign-ins and a job for each are made by the product's "
+    "own actions; then technicians drive and stop, a fix a second from six hours ago on, 12 m/s, "
+    "random UUIDs, and each technician's uploads go one after the other over a connection of "
+    "their own. Ours: the web process of `./dev up`. Baseline: `CreateAPIView` with a "
+    "`ModelSerializer` in one synchronous gunicorn worker, which takes a connection for each "
+    "post, with the same sort of token, the user looked up, the id's uniqueness checked, a "
+    "persistent connection to the same PostgreSQL. What either acknowledges is committed, and "
+    "synced to the disk. Saturated: "
     f"{AT_ONCE[1]} single posts, or {AT_ONCE[BATCH]} uploads of {BATCH}, are always under way; "
     "server CPU is user and system time of the server's processes. Half load: single posts at "
     "fixed times, half as many as when saturated; latency runs from when a post was due until its "
-    f"answer was read. Batches: judged by fixes a second (>= {FIXES_PER_SECOND:,}); but by fixes per "
-    "CPU-second of the server, with the same bound, when the other cores, which PostgreSQL, Valkey "
-    f"and the phones share, were over {share(FULL)} full while the server's was not: then the "
-    "server could not be given more to do. Lost and unacknowledged: each company's rows in the "
+    f"answer was read. Batches: judged by fixes a second (>= {FIXES_PER_SECOND:,}); but by fixes "
+    "per CPU-second of the server, with the same bound, when the other cores, which PostgreSQL, "
+    f"Valkey and the phones share, were over {share(FULL)} full while the server's was not: then "
+    "the server could not be given more to do. Lost and unacknowledged: each company's rows in the "
     "database at the end against the fixes whose answers said that they are stored."
 )
 

@@ -170,8 +170,8 @@ def batches_part(batch: Round) -> Part:
         return Part("batches", f"batches {per_second} ({budget})", held)
     return Part(
         "batches",
-        f"batches {math.floor(batch.per_cpu_second):,} fixes per CPU-second ({budget}; {per_second} "
-        f"with the other cores {share(batch.usage.rig_share)} full, the server's "
+        f"batches {math.floor(batch.per_cpu_second):,} fixes per CPU-second ({budget}; "
+        f"{per_second} with the other cores {share(batch.usage.rig_share)} full, the server's "
         f"{share(batch.server_core_share)})",
         batch.per_cpu_second >= FIXES_PER_SECOND,
     )

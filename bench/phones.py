@@ -1,8 +1,9 @@
-"""Many technicians' phones: processes that upload, as fast as they are answered or by a schedule."""
+"""Technicians' phones: processes that upload, as fast as they are answered or by a schedule."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import re
 import time
@@ -10,6 +11,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bench.drivers import Counters
@@ -85,8 +87,8 @@ class Fleet:
         self._workers = [
             Worker(
                 f"phones {index}",
-                Phones,
-                *(port, list(phones[index::processes]), reuse, self.counters, index),
+                partial(Phones, reuse=reuse),
+                *(port, list(phones[index::processes]), self.counters, index),
             )
             for index in range(processes)
         ]
@@ -164,7 +166,13 @@ class Phones:
     """The process' own end."""
 
     def __init__(
-        self, port: int, phones: Sequence[Phone], reuse: bool, counters: Counters, index: int
+        self,
+        port: int,
+        phones: Sequence[Phone],
+        counters: Counters,
+        index: int,
+        *,
+        reuse: bool,
     ) -> None:
         self._senders = [_Sender(phone, port, self) for phone in phones]
         self._reuse = reuse
@@ -174,6 +182,9 @@ class Phones:
         self._size = 1
         self._idle: deque[_Sender] = deque()
         self._under_way = 0
+        #: Uploads that were due and wait for their phone's answer.
+        self._waiting = 0
+        self._caught_up = asyncio.Event()
         self._all_answered = asyncio.Event()
         self._schedule: asyncio.Task[None] | None = None
 
@@ -204,6 +215,9 @@ class Phones:
                 self._all_answered.set()
         elif order.rate is not None:
             if sender.waiting:
+                self._waiting -= 1
+                if not self._waiting:
+                    self._caught_up.set()
                 self._send(sender, sender.waiting.popleft())
         else:
             self._idle.append(sender)
@@ -260,6 +274,7 @@ class Phones:
                 number += 1
                 if sender.busy:
                     sender.waiting.append(due)
+                    self._waiting += 1
                 else:
                     self._seen.latest = max(self._seen.latest, (now - due) / 1e9)
                     self._send(sender, due)
@@ -272,9 +287,10 @@ class Phones:
             self._schedule = None
         if self._order is not None and self._order.rate is not None:
             # Those that were due are sent; a server that is behind is not let off.
-            deadline = time.monotonic() + LAST_ANSWER_SECONDS
-            while any(sender.waiting for sender in self._senders) and time.monotonic() < deadline:
-                await asyncio.sleep(0.005)
+            self._caught_up.clear()
+            if self._waiting:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._caught_up.wait(), LAST_ANSWER_SECONDS)
         self._order = None
         if self._under_way:
             try:
@@ -282,8 +298,11 @@ class Phones:
             except TimeoutError:
                 self._seen.failed["not answered"] += self._under_way
         # An idle connection that the server closes at this moment would lose the next upload.
+        self._waiting = 0
         for sender in self._senders:
-            sender.waiting.clear()
+            if sender.waiting:
+                self._seen.failed["not sent in time"] += len(sender.waiting)
+                sender.waiting.clear()
             sender.line.close()
             sender.stock.clear()
 

@@ -41,7 +41,7 @@ def _phone(number: int, order: Create) -> Phone:
     from django.conf import settings
     from django.contrib.auth.models import User
 
-    from bench.baseline.api import ALGORITHM
+    from bench.baseline.auth import ALGORITHM
     from bench.baseline.models import Technician
 
     technician, company = divmod(number, order.companies)
