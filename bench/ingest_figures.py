@@ -78,6 +78,11 @@ def latency_of(seen: Seen, rate: float, usage: Usage) -> Latency:
     )
 
 
+def single_round(rounds: Sequence[Round]) -> Round:
+    """The round of single posts that counts."""
+    return representative(rounds, worse=lambda each: -each.per_cpu_second)
+
+
 @dataclass
 class Account:
     """Of a whole run: what was acknowledged and what is in the database, by company."""
@@ -117,8 +122,7 @@ class Run:
 
     @property
     def single(self) -> Round:
-        """The round of single posts that counts."""
-        return representative(self.singles, worse=lambda each: -each.per_cpu_second)
+        return single_round(self.singles)
 
     @property
     def batch(self) -> Round | None:
@@ -128,8 +132,10 @@ class Run:
         return representative(self.batches, worse=lambda each: -each.per_second)
 
     @property
-    def latency(self) -> Latency:
-        """The round at half load that counts."""
+    def latency(self) -> Latency | None:
+        """The round at half load that counts, where there was one."""
+        if not self.latencies:
+            return None
         return representative(self.latencies, worse=lambda each: each.p99)
 
     def as_figures(self) -> dict[str, Any]:
@@ -141,8 +147,8 @@ class Run:
             "posts_per_cpu_second": self.single.per_cpu_second,
             "fixes_per_second": batch.per_second if batch else None,
             "fixes_per_cpu_second": batch.per_cpu_second if batch else None,
-            "p50_ms": self.latency.p50,
-            "p99_ms": self.latency.p99,
+            "p50_ms": self.latency.p50 if self.latency else None,
+            "p99_ms": self.latency.p99 if self.latency else None,
             "lost": self.account.lost,
             "unacknowledged": self.account.unacknowledged,
         }
@@ -153,7 +159,7 @@ def parts(ours: Run, baseline: Run) -> list[Part]:
     return [
         ratio(ours.single.per_cpu_second / baseline.single.per_cpu_second, budget=RATIO),
         *([batches_part(ours.batch)] if ours.batch else []),
-        below("p99", ours.latency.p99, P99_MS, "ms"),
+        *([below("p99", ours.latency.p99, P99_MS, "ms")] if ours.latency else []),
         *ours.account.parts(),
     ]
 
@@ -215,11 +221,7 @@ def latencies_table(runs: Sequence[Run]) -> str:
     lines = [
         [
             run.stack,
-            f"{run.latency.rate:,.0f}",
-            f"{run.latency.p50:.1f}",
-            f"{run.latency.p99:.1f}",
-            f"{run.latency.worst:.1f}",
-            f"{run.latency.latest:.1f}",
+            *_latency_cells(run.latency),
             f"{sum(run.account.acknowledged):,}",
             f"{sum(run.account.rows):,}",
             f"{sum(run.account.failed.values()):,}",
@@ -227,3 +229,10 @@ def latencies_table(runs: Sequence[Run]) -> str:
         for run in runs
     ]
     return table(headings, lines)
+
+
+def _latency_cells(latency: Latency | None) -> list[str]:
+    if latency is None:
+        return ["-"] * 5
+    milliseconds = (latency.p50, latency.p99, latency.worst, latency.latest)
+    return [f"{latency.rate:,.0f}", *(f"{each:.1f}" for each in milliseconds)]

@@ -16,14 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.accounting import Usage, resident_bytes
 from bench.drivers import Counters, Drivers
-from bench.ingest_figures import P99_MS, Account, Round
+from bench.ingest_figures import P99_MS, Account, single_round
 from bench.ingest_rounds import Uploads
 from bench.ingest_stacks import Stack
 from bench.machine import RigError
 from bench.phones import Fleet
 from bench.report import progress, share, table
 from bench.rig import Rig
-from bench.rounds import representative
 from bench.servers import ServerProcess
 from bench.verdict import Part, at_most, below, none_of, percentile
 from bench.websocket import Reader, Target
@@ -114,7 +113,7 @@ def measure_soak(
         uploads.meter = rig.meter(server, _Both(fleet, viewers))
         _open(viewers, server, stack, options.viewers)
         singles = uploads.saturate(1, rounds=options.rounds, seconds=options.seconds)
-        limit = representative(singles, worse=_slowness).per_second
+        limit = single_round(singles).per_second
         progress(f"{limit:,.0f} posts/s; {limit / 2:,.0f} from now on")
         opened = sum(viewers.take().tallies[0])
         fleet.begin(1, rate=limit / 2)
@@ -156,10 +155,6 @@ class _Both:
     @property
     def pids(self) -> list[int]:
         return [*self.fleet.pids, *self.viewers.pids]
-
-
-def _slowness(measured: Round) -> float:
-    return -measured.per_second
 
 
 def _open(viewers: Drivers, server: ServerProcess, stack: Stack, count: int) -> None:

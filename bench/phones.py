@@ -298,8 +298,9 @@ class Phones:
             except TimeoutError:
                 self._seen.failed["not answered"] += self._under_way
         # An idle connection that the server closes at this moment would lose the next upload.
-        self._waiting = 0
+        self._under_way = self._waiting = 0
         for sender in self._senders:
+            sender.busy = False
             if sender.waiting:
                 self._seen.failed["not sent in time"] += len(sender.waiting)
                 sender.waiting.clear()
