@@ -217,7 +217,7 @@ def soak_parts(soak: Soak) -> list[Part]:
     queue = max(0.0, waiting_after - waiting_before)
     outbox = max(0.0, outbox_after - outbox_before) / 1000
     return [
-        at_most("RSS growth", (after / before - 1) * 100, GROWTH_PERCENT, "%"),
+        at_most("RSS growth", (after - before) / before * 100, GROWTH_PERCENT, "%"),
         at_most("queue growth", queue, round(soak.rate * QUEUE_SECONDS), "fixes"),
         at_most("outbox growth", outbox, OUTBOX_KB, "kB"),
         below("p99", soak.p99, P99_MS, "ms"),

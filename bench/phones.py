@@ -183,7 +183,7 @@ class Phones:
         self._idle: deque[_Sender] = deque()
         self._under_way = 0
         #: Uploads that were due and wait for their phone's answer.
-        self._waiting = 0
+        self.waiting = 0
         self._caught_up = asyncio.Event()
         self._all_answered = asyncio.Event()
         self._schedule: asyncio.Task[None] | None = None
@@ -215,8 +215,8 @@ class Phones:
                 self._all_answered.set()
         elif order.rate is not None:
             if sender.waiting:
-                self._waiting -= 1
-                if not self._waiting:
+                self.waiting -= 1
+                if not self.waiting:
                     self._caught_up.set()
                 self._send(sender, sender.waiting.popleft())
         else:
@@ -274,7 +274,7 @@ class Phones:
                 number += 1
                 if sender.busy:
                     sender.waiting.append(due)
-                    self._waiting += 1
+                    self.waiting += 1
                 else:
                     self._seen.latest = max(self._seen.latest, (now - due) / 1e9)
                     self._send(sender, due)
@@ -288,7 +288,7 @@ class Phones:
         if self._order is not None and self._order.rate is not None:
             # Those that were due are sent; a server that is behind is not let off.
             self._caught_up.clear()
-            if self._waiting:
+            if self.waiting:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._caught_up.wait(), LAST_ANSWER_SECONDS)
         self._order = None
@@ -298,7 +298,7 @@ class Phones:
             except TimeoutError:
                 self._seen.failed["not answered"] += self._under_way
         # An idle connection that the server closes at this moment would lose the next upload.
-        self._under_way = self._waiting = 0
+        self._under_way = self.waiting = 0
         for sender in self._senders:
             sender.busy = False
             if sender.waiting:
