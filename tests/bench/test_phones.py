@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -152,6 +153,7 @@ async def test_a_server_that_closes_after_each_answer_gets_a_connection_for_each
 async def test_by_a_schedule_what_is_due_waits_for_the_phone_and_counts_from_then() -> None:
     server = Server(stored)
     server.gate.clear()
+    started = time.monotonic()
     async with phones(server, 1) as mine:
         await mine.handle(Begin(1, rate=100.0))
         await until(lambda: mine.waiting >= 3)
@@ -164,6 +166,8 @@ async def test_by_a_schedule_what_is_due_waits_for_the_phone_and_counts_from_the
     # The fourth was due 30 ms after the first, and they were answered one after the other.
     for latency, least in zip(seen.latencies[:3], (0.03, 0.02, 0.01), strict=True):
         assert latency >= least
+    assert max(seen.latencies) <= time.monotonic() - started
+    assert len(set(seen.latencies)) > 1
 
 
 async def test_what_was_taken_is_not_taken_again() -> None:
