@@ -91,6 +91,8 @@ class Usage:
     #: By anybody on the cores of Valkey, drivers and publisher, and how many cores these are.
     other_cores: float
     other_cores_count: int
+    #: By PostgreSQL with its backends.
+    database: float = 0.0
 
     @property
     def server_share(self) -> float:
@@ -103,7 +105,7 @@ class Usage:
 
         What the kernel does without charging it to a process counts too.
         """
-        ours = self.valkey + self.publisher + sum(self.drivers)
+        ours = self.valkey + self.publisher + self.database + sum(self.drivers)
         on_server_core = (self.server_core - self.server) / self.wall
         on_others = (self.other_cores - ours) / (self.wall * self.other_cores_count)
         return max(0.0, on_server_core, on_others)
@@ -129,11 +131,13 @@ class Meter:
         valkey: int,
         drivers: list[int],
         publisher: int | None,
+        database: int | None = None,
         server_cores: Iterable[int],
         other_cores: Iterable[int],
     ) -> None:
-        self._pids = [server, valkey, *([publisher] if publisher else []), *drivers]
-        self._has_publisher = publisher is not None
+        self._families = [server, *([database] if database else [])]
+        self._pids = [valkey, *([publisher] if publisher else []), *drivers]
+        self._has_publisher, self._has_database = publisher is not None, database is not None
         self._server_cores, self._other_cores = list(server_cores), list(other_cores)
         self._started = self._read()
 
@@ -143,9 +147,11 @@ class Meter:
     def read(self) -> Usage:
         """What was used since the last `restart`."""
         now = self._read()
-        wall, server_core, other_cores, server, valkey, *rest = (
+        wall, server_core, other_cores, server, *rest = (
             after - before for before, after in zip(self._started, now, strict=True)
         )
+        database = rest.pop(0) if self._has_database else 0.0
+        valkey = rest.pop(0)
         return Usage(
             wall=wall,
             server=server,
@@ -155,6 +161,7 @@ class Meter:
             server_core=server_core,
             other_cores=other_cores,
             other_cores_count=len(self._other_cores),
+            database=database,
         )
 
     def _read(self) -> list[float]:
@@ -162,5 +169,6 @@ class Meter:
             time.monotonic(),
             busy_seconds(self._server_cores),
             busy_seconds(self._other_cores),
+            *map(family_cpu_seconds, self._families),
             *map(cpu_seconds, self._pids),
         ]

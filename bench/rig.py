@@ -7,14 +7,15 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
+from typing import Protocol
 
 from bench.accounting import Meter
 from bench.drivers import Drivers, Tally
 from bench.machine import allow_files, find_cores, pinned_to
-from bench.servers import ROOT, ServerProcess, environment
+from bench.servers import PORT, ROOT, ServerProcess, environment
 from bench.stacks import Stack
 from bench.workers import Handler, Worker
 from sera.services.postgres import PostgresServer
@@ -22,6 +23,13 @@ from sera.services.process_tree import is_alive, start_mark
 from sera.services.valkey import ValkeyServer
 
 _RUNS = ROOT / ".data" / "bench"
+
+
+class WithProcesses(Protocol):
+    """Drivers of any kind."""
+
+    @property
+    def pids(self) -> list[int]: ...
 
 
 class Rig:
@@ -65,21 +73,38 @@ class Rig:
     @contextlib.contextmanager
     def server(self, stack: Stack) -> Iterator[ServerProcess]:
         """A fresh server of this stack, on its own core."""
+        command = (*stack.command, "--port", PORT, stack.application)
+        with self.serve(stack.name, command, self.environment(stack)) as server:
+            yield server
+
+    @contextlib.contextmanager
+    def serve(
+        self,
+        title: str,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        logs_requests: bool = False,
+    ) -> Iterator[ServerProcess]:
+        """A server by its command, with `servers.PORT` in it, on its own core.
+
+        What it logged is shown at its end, unless that is what it does all the time.
+        """
         self._servers += 1
         name = f"server-{self._servers}"
         log = self.folder / f"{name}.log"
-        server = ServerProcess(stack, valkey_url=self.valkey.url, cores=self.cores.server, log=log)
-        with self._ended(server.kill):
+        server = ServerProcess(command, variables, cores=self.cores.server, log=log)
+        with self.ended(server.kill):
             (self.folder / f"{name}.pid").write_text(f"{server.pid} {start_mark(server.pid)}")
             yield server
             server.check()
-        if said := server.said():
-            print(f"  {stack.name} logged:\n{said}", file=sys.stderr)
+        if not logs_requests and (said := server.said()):
+            print(f"  {title} logged:\n{said}", file=sys.stderr)
 
     @contextlib.contextmanager
     def drivers(self, count: int, tally: Callable[..., Tally]) -> Iterator[Drivers]:
         drivers = Drivers(count, tally)
-        with self._ended(drivers.stop):
+        with self.ended(drivers.stop):
             yield drivers
             drivers.close_all()
 
@@ -88,7 +113,7 @@ class Rig:
         self, name: str, make: Callable[..., Handler], *arguments: object
     ) -> Iterator[Worker]:
         worker = Worker(name, make, *arguments)
-        with self._ended(worker.stop):
+        with self.ended(worker.stop):
             yield worker
 
     def environment(self, stack: Stack) -> dict[str, str]:
@@ -96,7 +121,10 @@ class Rig:
         return environment(stack, self.valkey.url)
 
     def meter(
-        self, server: ServerProcess, drivers: Drivers, publisher: Worker | None = None
+        self,
+        server: ServerProcess,
+        drivers: WithProcesses,
+        publisher: Worker | None = None,
     ) -> Meter:
         valkey = self.valkey.pid
         if valkey is None:
@@ -106,12 +134,13 @@ class Rig:
             valkey=valkey,
             drivers=drivers.pids,
             publisher=None if publisher is None else publisher.pid,
+            database=None if self.postgres is None else self.postgres.pid,
             server_cores=self.cores.server,
             other_cores=self.cores.rest,
         )
 
     @contextlib.contextmanager
-    def _ended(self, end: Callable[[], None]) -> Iterator[None]:
+    def ended(self, end: Callable[[], None]) -> Iterator[None]:
         """Calls `end` when the block is left, at the latest with the rig."""
         with ExitStack() as stack:
             stack.callback(end)
@@ -142,7 +171,7 @@ def _end_leftovers() -> None:
         for file in folder.glob("server-*.pid"):
             pid, mark = file.read_text().split()
             if start_mark(int(pid)) == mark:  # and not a later process with the same id
-                os.kill(int(pid), signal.SIGKILL)
+                os.killpg(int(pid), signal.SIGKILL)
         ValkeyServer(folder / "valkey", 0, durable=False).stop()
         PostgresServer(folder / "postgres", 0).stop()
         shutil.rmtree(folder, ignore_errors=True)

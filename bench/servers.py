@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.machine import RigError, pinned_to
@@ -28,19 +30,30 @@ def environment(stack: Stack, valkey_url: str) -> dict[str, str]:
     }
 
 
+#: Stands in a server's command for the port that it is to listen on.
+PORT = "{port}"
+
+
 class ServerProcess:
     """Started and listening; `log` is the file that takes its output."""
 
-    def __init__(self, stack: Stack, *, valkey_url: str, cores: frozenset[int], log: Path) -> None:
-        """Raises `RigError` if it does not come up."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        *,
+        cores: frozenset[int],
+        log: Path,
+    ) -> None:
+        """Run `python -m COMMAND`; raises `RigError` if it does not come up."""
         self.port = unused()
         self.log = log
-        command = (*stack.command, "--port", str(self.port), stack.application)
+        arguments = [part.replace(PORT, str(self.port)) for part in command]
         with log.open("wb") as output, pinned_to(cores):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [sys.executable, "-m", *arguments],
                 cwd=ROOT,
-                env={**os.environ, **environment(stack, valkey_url)},
+                env={**os.environ, **variables},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -70,7 +83,7 @@ class ServerProcess:
     def kill(self) -> None:
         """End it at once: it holds nothing that is wanted later. Harmless if it ended."""
         if self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
 
     def _wait_until_listening(self) -> None:

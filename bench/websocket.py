@@ -29,6 +29,7 @@ class Target:
     path: str
     subprotocol: str | None = None
     identifier: str | None = None
+    host: str = "127.0.0.1"
 
 
 class Socket(asyncio.Protocol):
@@ -69,7 +70,7 @@ class Socket(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         lines = [
             f"GET {self._target.path} HTTP/1.1",
-            f"Host: 127.0.0.1:{self._target.port}",
+            f"Host: {self._target.host}:{self._target.port}",
             "Upgrade: websocket",
             "Connection: Upgrade",
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",

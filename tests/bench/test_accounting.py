@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.accounting import Meter, Usage, busy_seconds, busy_ticks, cpu_seconds, resident_bytes
+from bench.accounting import (
+    Meter,
+    Usage,
+    busy_seconds,
+    busy_ticks,
+    cpu_seconds,
+    family_cpu_seconds,
+    resident_bytes,
+)
+from sera.services.process_tree import descendants
 
 MEBIBYTE = 1024 * 1024
 
 # Each step waits for a line, does its work, and says what it used of the CPU so far.
 CHILD = """
-import sys, threading, time
+import os, sys, threading, time
 
 def burn(seconds):
     end = time.process_time() + seconds
@@ -27,6 +37,19 @@ for line in sys.stdin:
         thread = threading.Thread(target=burn, args=(0.5,))
         thread.start()
         thread.join()
+    elif line == "have burnt\\n":
+        child = os.fork()
+        if not child:
+            burn(0.5)
+            os._exit(0)
+        os.waitpid(child, 0)
+    elif line == "let burn\\n":
+        told, tell = os.pipe()
+        if not os.fork():
+            burn(0.5)
+            os.write(tell, b"x")
+            time.sleep(60)
+        os.read(told, 1)
     elif line == "fill\\n":
         kept = b"x" * (64 * 1024 * 1024)
     print(time.process_time(), flush=True)
@@ -63,6 +86,20 @@ def test_cpu_seconds_count_all_threads_and_no_waiting(child: tuple[int, Step]) -
     after = step("burn")
     assert after - before >= 0.5
     assert cpu_seconds(pid) == pytest.approx(after, abs=0.05)
+
+
+@pytest.mark.parametrize("what", ["have burnt", "let burn"])
+def test_a_family_s_cpu_seconds_count_children_that_run_and_that_have_ended(
+    child: tuple[int, Step], what: str
+) -> None:
+    pid, step = child
+    alone = step("nothing")
+    before = family_cpu_seconds(pid)
+    assert before == pytest.approx(alone, abs=0.05)
+    assert step(what) == pytest.approx(alone, abs=0.1)
+    assert family_cpu_seconds(pid) - before == pytest.approx(0.5, abs=0.1)
+    for below in descendants(pid):
+        os.kill(below, signal.SIGKILL)
 
 
 def test_resident_bytes_grow_by_what_is_kept(child: tuple[int, Step]) -> None:
@@ -125,10 +162,11 @@ def test_what_other_programs_took_is_the_rest_of_the_core_they_disturbed_more() 
         publisher=2.0,
         drivers=[3.0, 4.0],
         server_core=7.0,
-        other_cores=15.0,
+        other_cores=16.0,
         other_cores_count=2,
+        database=1.0,
     )
     assert usage.server_share == 0.6
-    assert usage.rig_share == 0.75
+    assert usage.rig_share == 0.8
     assert usage.busiest_driver_share == 0.4
-    assert usage.disturbance == 0.25  # of two cores, 15 - 10 of 20; of the server's, 1 of 10
+    assert usage.disturbance == 0.25  # of two cores, 16 - 11 of 20; of the server's, 1 of 10

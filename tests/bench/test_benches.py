@@ -30,6 +30,10 @@ SMALL = {
         *("--seconds", "0.5", "--rounds", "1"),
     ],
     "history": ["--fixes", "20000", "--technicians", "4", "--queries", "20", "--rounds", "1"],
+    "ingest": [
+        *("--companies", "2", "--technicians", "8"),
+        *("--seconds", "0.5", "--rounds", "1"),
+    ],
 }
 
 
@@ -37,11 +41,11 @@ def command(bench: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"bench.{bench}", "--quick", "--drivers", "2", *arguments]
 
 
-def run_small(bench: str, folder: Path) -> dict[str, Any]:
+def run_small(bench: str, folder: Path, *more: str) -> dict[str, Any]:
     """Run one; its JSON. Asserts what holds for each."""
     written = folder / "figures.json"
     done = subprocess.run(
-        command(bench, *SMALL[bench], "--json", str(written)),
+        command(bench, *SMALL[bench], *more, "--json", str(written)),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -62,8 +66,10 @@ def run_small(bench: str, folder: Path) -> dict[str, Any]:
 
 
 def test_dev_lists_the_benches_and_nothing_else() -> None:
-    assert {"avalanche", "fanout"} <= set(benchmarks(ROOT / "bench"))
-    assert not {"rig", "drivers", "sequence", "app"} & set(benchmarks(ROOT / "bench"))
+    assert {"avalanche", "fanout", "ingest"} <= set(benchmarks(ROOT / "bench"))
+    assert not {"rig", "drivers", "sequence", "app", "ingest_soak", "phones"} & set(
+        benchmarks(ROOT / "bench")
+    )
 
 
 def test_fanout_delivers_every_message_once(tmp_path: Path) -> None:
@@ -152,6 +158,60 @@ def test_history_reads_days_from_the_products_tables(tmp_path: Path) -> None:
     assert (warm["rows"], baseline["rows"]) == (20 * 18, 5 * 18)
     assert 0 < warm["p50_ms"] <= warm["p99_ms"]
     assert [part["name"] for part in figures["parts"]] == ["ratio", "day p99", "empty days"]
+
+
+def test_ingest_finds_every_acknowledged_fix_in_the_database(tmp_path: Path) -> None:
+    figures = run_small("ingest", tmp_path)
+    ours, baseline = figures["runs"]
+    assert [ours["stack"], baseline["stack"]] == ["ours", "CreateAPIView, gunicorn"]
+    for run in (ours, baseline):
+        account = run["account"]
+        assert account["acknowledged"] == account["rows"]
+        assert len(account["rows"]) == 2
+        assert min(account["rows"]) > 0
+        assert account["failed"] == {}
+        assert run["posts_per_second"] > 0
+        assert run["singles"][0]["usage"]["database"] > 0
+    assert [each["size"] for each in ours["batches"]] == [50] * len(ours["batches"])
+    assert ours["batches"][0]["fixes"] % 50 == 0
+    assert 0 < ours["p50_ms"] <= ours["p99_ms"]
+    assert baseline["batches"] == baseline["latencies"] == []
+    expected = ours["posts_per_cpu_second"] / baseline["posts_per_cpu_second"]
+    assert figures["parts"][0]["text"].startswith(f"{int(expected * 10) / 10:.1f}x")
+    assert [part["name"] for part in figures["parts"]] == [
+        "ratio",
+        "batches",
+        "p99",
+        "lost",
+        "unacknowledged",
+        "failed",
+    ]
+    assert all(part["holds"] for part in figures["parts"][3:])
+
+
+def test_a_soak_samples_the_server_while_dispatchers_watch(tmp_path: Path) -> None:
+    soak_options = ("--soak-minutes", "0.05", "--sample-seconds", "1", "--viewers", "3")
+    figures = run_small("ingest", tmp_path, *soak_options)
+    soak = figures["soak"]
+    assert (soak["viewers"], soak["unserved"], soak["lost_sockets"]) == (3, 0, 0)
+    assert soak["account"]["acknowledged"] == soak["account"]["rows"]
+    assert soak["rate"] == soak["limit"] / 2
+    assert 2 <= len(soak["samples"]) <= 3
+    for sample in soak["samples"]:
+        assert sample["resident"] > 30 * 2**20
+        assert sample["posts"] > 0
+    assert 0 < soak["p50"] <= soak["p99"] <= soak["worst"]
+    assert [part["name"] for part in figures["parts"]] == [
+        "RSS growth",
+        "queue growth",
+        "outbox growth",
+        "p99",
+        "lost",
+        "unacknowledged",
+        "failed",
+        "sockets lost",
+        "viewers without news",
+    ]
 
 
 def test_a_machine_without_enough_files_is_told_on_the_last_line() -> None:

@@ -1,0 +1,1 @@
+"""The baseline of `ingest`: positions through Django REST framework as its tutorial has it."""
