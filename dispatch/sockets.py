@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user
@@ -16,8 +17,9 @@ from django.http import HttpRequest
 from cable import Channel, Connection, Identity, Scope, Unauthorized, is_same_origin
 from cable.handshake import header
 from dispatch.auth import user_of_claims
-from dispatch.models import User
-from dispatch.tokens import TokenError, decode_token
+from dispatch.models import Technician, User
+from dispatch.queries import technician_of
+from dispatch.tokens import Claims, TokenError, decode_token
 from tenants.context import bind_schema, run_in_tenant, run_on_platform
 from tenants.queries import Company, UnknownHostError, host_name, locate
 from tenants.sessions import SessionStore
@@ -37,6 +39,10 @@ class CompanyIdentity(Identity):
     company: Company
     user_id: int
     role: str
+    #: Of a technician in service, when the socket was opened.
+    technician_id: int | None
+    #: The phone's sign-in; None for a browser's.
+    phone_session: UUID | None
 
     @property
     def may_dispatch(self) -> bool:
@@ -88,11 +94,17 @@ async def _bound(schema: str) -> AsyncIterator[None]:
 async def _by_token(company: Company, token: str) -> CompanyIdentity:
     try:
         claims = decode_token(token, kind="access", company=company)
-        user = await run_in_tenant(company.schema, user_of_claims, claims)
+        user, technician = await run_in_tenant(company.schema, _user_of, claims)
     except TokenError as error:
         expired = error.code == "token_expired"
         raise Unauthorized("token_expired" if expired else "unauthorized") from None
-    return _identity(company, user, expires_at=claims.exp)
+    return _identity(company, user, technician, expires_at=claims.exp, session=claims.session)
+
+
+def _user_of(claims: Claims) -> tuple[User, Technician | None]:
+    """Raises TokenError."""
+    user = user_of_claims(claims)
+    return user, technician_of(user)
 
 
 def _by_session(company: Company, session_key: str | None) -> CompanyIdentity:
@@ -105,10 +117,17 @@ def _by_session(company: Company, session_key: str | None) -> CompanyIdentity:
         raise Unauthorized
     # `get_expiry_date()` counts from now, as if this visit renewed the session.
     expires = Session.objects.values_list("expire_date", flat=True).get(pk=session_key)
-    return _identity(company, user, expires_at=expires.timestamp())
+    return _identity(company, user, technician_of(user), expires_at=expires.timestamp())
 
 
-def _identity(company: Company, user: User, *, expires_at: float) -> CompanyIdentity:
+def _identity(
+    company: Company,
+    user: User,
+    technician: Technician | None,
+    *,
+    expires_at: float,
+    session: UUID | None = None,
+) -> CompanyIdentity:
     return CompanyIdentity(
         key=company_user_key(company.schema, user.pk),
         group=company.schema,
@@ -116,6 +135,8 @@ def _identity(company: Company, user: User, *, expires_at: float) -> CompanyIden
         company=company,
         user_id=user.pk,
         role=user.role,
+        technician_id=technician.pk if technician else None,
+        phone_session=session,
     )
 
 

@@ -19,10 +19,10 @@ from sera.body_limit import BodyLimit  # noqa: E402
 from sera.metrics import Metrics  # noqa: E402
 from tracking.api.endpoint import FixesEndpoint  # noqa: E402
 from tracking.api.formats import FormatsEndpoint  # noqa: E402
-from tracking.channels import MapChannel  # noqa: E402
+from tracking.channels import MapChannel, TechnicianChannel  # noqa: E402
 
 cable = CableApplication(
-    channels={"MapChannel": MapChannel},
+    channels={"MapChannel": MapChannel, "TechnicianChannel": TechnicianChannel},
     authenticate=authenticate,
     around_command=around_command,
 )

@@ -60,6 +60,13 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
     at: datetime
 
 
+class JobChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="job"):
+    """How far one's job is now."""
+
+    id: int
+    status: str
+
+
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="refused"):
     """An action that changed nothing, and why."""
 

@@ -51,7 +51,7 @@ class Route:
     by: str = "technician"
 
 
-FIX = {
+FIX: dict[str, Any] = {
     "id": "0b7c9a52-54c4-4c57-8a3f-6a3f6f9f2f10",
     "recorded_at": "2026-11-22T10:00:00.000Z",
     "lat": 40.7128,
@@ -124,19 +124,25 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/docs/"): Route(Door.DOCUMENT),
 }
 
-# Doors in front of Django's: what a phone sends there, without its key.
-POSITION = {"timestamp": FIX["recorded_at"], "lat": FIX["lat"], "lon": FIX["lon"]}
-COORDS = {"latitude": FIX["lat"], "longitude": FIX["lon"]}
+# Doors in front of Django's: what a phone sends there, without its key. One after the other: the
+# same place at the same moment would be known, and what comes late is worked in behind the answer.
+POSITION = {"timestamp": "2026-11-22T10:00:09Z", "lat": FIX["lat"], "lon": FIX["lon"]}
 FORMATS: dict[tuple[str, str], Any] = {
     ("POST", "/ingest/transistorsoft"): {
-        "location": {"timestamp": FIX["recorded_at"], "coords": COORDS}
+        "location": {
+            "timestamp": "2026-11-22T10:00:01Z",
+            "coords": {"latitude": FIX["lat"], "longitude": FIX["lon"]},
+        }
     },
-    ("POST", "/ingest/owntracks"): {**POSITION, "_type": "location", "tst": 1795341600},
+    ("POST", "/ingest/owntracks"): {
+        **{"lat": FIX["lat"], "lon": FIX["lon"]},
+        **{"_type": "location", "tst": 1795341602},
+    },
     ("POST", "/ingest/overland"): {
         "locations": [
             {
                 "geometry": {"coordinates": [FIX["lon"], FIX["lat"]]},
-                "properties": {"timestamp": FIX["recorded_at"]},
+                "properties": {"timestamp": "2026-11-22T10:00:03Z"},
             }
         ]
     },
@@ -145,10 +151,17 @@ FORMATS: dict[tuple[str, str], Any] = {
 }
 
 # Channel → who may listen; `tests/isolation/test_sockets.py` tries the others.
-CHANNELS: dict[str, set[str]] = {"MapChannel": {"owner", "dispatcher"}}
+CHANNELS: dict[str, set[str]] = {
+    "MapChannel": {"owner", "dispatcher"},
+    "TechnicianChannel": {"technician"},
+}
 # Channel and action → data that the right caller would have accepted.
 ACTIONS: dict[tuple[str, str], dict[str, Any]] = {
-    ("MapChannel", "viewport"): {"viewport": [0, 0, 10, 10]}
+    ("MapChannel", "viewport"): {"viewport": [0, 0, 10, 10]},
+    ("TechnicianChannel", "fixes"): {"fixes": [FIX]},
+    ("TechnicianChannel", "on_my_way"): {"job": 1},
+    ("TechnicianChannel", "arrived"): {"job": 1},
+    ("TechnicianChannel", "done"): {"job": 1},
 }
 
 

@@ -61,7 +61,7 @@ def many(database_url: str, schema: str, count: int, lat: float) -> None:
             f"INSERT INTO {schema}.tracking_fix"
             " (technician_id, id, recorded_at, received_at, lat, lon, activity)"
             " SELECT 1, gen_random_uuid(), timestamptz '2026-11-20Z' + number / 4 * interval '1s',"
-            " now(), %s, 2, 'walking' FROM generate_series(1, %s) number",
+            " now(), %s, 2 + number %% 4 / 1e6, 'walking' FROM generate_series(1, %s) number",
             [lat, count],
         )
 

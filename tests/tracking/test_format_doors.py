@@ -40,7 +40,9 @@ def test_transistorsoft(server: WebServer, acme: Persona, key: str) -> None:
 
     batch = post("transistorsoft-batch")
     first, sample, wrong, last = batch.pop("results")
-    assert batch == {"stored": 2, "duplicate": 0, "rejected": 1}
+    assert batch.pop("profile")["mode"] == "coarse"
+    assert [command for command, *_ in batch.pop("background_geolocation")] == ["setConfig"]
+    assert batch == {"stored": 2, "duplicate": 0, "refused": 0, "rejected": 1}
     assert first == {
         "index": 0,
         "id": "7d1f7b52-9c0d-4a6b-8a35-bb8d8c0e5a11",

@@ -126,12 +126,14 @@ def test_bodies_that_name_no_device(body: bytes) -> None:
     assert transistorsoft.device(body) is None
 
 
-def test_the_sdk_can_be_told_what_to_do() -> None:
-    assert transistorsoft.reply({"stored": 1}) == {"stored": 1}
-    call = ["setConfig", {"distanceFilter": 50}]
-    assert transistorsoft.reply({"stored": 1}, [call]) == {
-        "stored": 1,
-        "background_geolocation": [call],
+def test_the_sdk_is_told_how_to_go_on() -> None:
+    off = {"stored": 1, "profile": {"mode": "off"}}
+    assert transistorsoft.reply(off) == {**off, "background_geolocation": [["stop"]]}
+    profile = {"mode": "fine", "distance_filter": 10, "interval": 5, "upload_interval": 20}
+    config = {"distanceFilter": 10, "locationUpdateInterval": 5_000, "autoSyncThreshold": 4}
+    assert transistorsoft.reply({"profile": profile}) == {
+        "profile": profile,
+        "background_geolocation": [["setConfig", config]],
     }
 
 

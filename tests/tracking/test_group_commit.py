@@ -40,9 +40,9 @@ def fix(minute: float, *, lat: float = 60.5, id: uuid.UUID | None = None) -> Fix
     return FixForm(id=id or uuid.uuid4(), recorded_at=moment, lat=lat, lon=26.9)
 
 
-def signed_in(persona: Persona) -> uuid.UUID:
+def signed_in(persona: Persona, technician: int = 1) -> uuid.UUID:
     with company_scope(persona.schema):
-        user = Technician.objects.get(pk=persona.technician_id).user
+        user = Technician.objects.get(pk=technician).user
         session = PhoneSession.objects.create(
             user=user,
             current=uuid.uuid4().hex,
@@ -318,3 +318,29 @@ async def test_what_became_of_uploads_is_counted(
         "tracking_fixes_total duplicate": 1,
         "tracking_uploads_refused_total signed_out": 1,
     }
+
+
+async def test_track_that_somebody_holds_holds_up_nobody_and_is_followed_later(
+    acme: Persona, database_url: str, told: list[Any]
+) -> None:
+    session, commit = await in_thread(signed_in, acme), GroupCommit()
+    await commit.record(upload(acme, session, fix(0, lat=60.0)))
+    second = await in_thread(signed_in, acme, acme.second_technician_id)
+    other = Upload(acme.schema, acme.second_technician_id, second, [fix(1, lat=59.0)])
+    with psycopg.connect(database_url) as holder:
+        held = f"SELECT FROM {acme.schema}.tracking_track WHERE technician_id = 1 FOR UPDATE"
+        holder.execute(held)  # type: ignore[call-overload]
+        async with asyncio.timeout(5):
+            results = await asyncio.gather(
+                commit.record(upload(acme, session, fix(1, lat=60.01))), commit.record(other)
+            )
+        assert statuses(*results) == [["stored"], ["stored"]]
+        assert await in_thread(markers, acme) == {1: 60.0, 2: 59.0}
+    async with asyncio.timeout(10):
+        while await in_thread(markers, acme) != {1: 60.01, 2: 59.0}:
+            await asyncio.sleep(0.02)
+
+
+def markers(persona: Persona) -> dict[int, float]:
+    with company_scope(persona.schema):
+        return dict(Position.objects.values_list("technician_id", "lat"))

@@ -48,20 +48,8 @@ def open_tracks(
 ) -> tuple[Policy, dict[int, Opened]]:
     """Lock the tracks of these technicians of one company; also, the company's policy.
 
-    Tracks that others hold are left out. A technician's first upload makes the track.
+    Tracks that others hold, or that are not there yet, are left out.
     """
-    policy, opened = _open(cursor, schema, technicians)
-    missing = [number for number in technicians if number not in opened]
-    if missing:
-        cursor.execute(_statement(_ADD, schema), [missing])
-        if cursor.rowcount:
-            opened |= _open(cursor, schema, missing)[1]
-    return policy, opened
-
-
-def _open(
-    cursor: CursorWrapper, schema: str, technicians: Sequence[int]
-) -> tuple[Policy, dict[int, Opened]]:
     cursor.execute(_statement(_OPEN, schema), [list(technicians)])
     rows = cursor.fetchall()
     policy = _DEFAULT
@@ -70,6 +58,18 @@ def _open(
     return policy, {
         number: Opened(bytes(state), lag) for number, state, lag, *_ in rows if number is not None
     }
+
+
+def add_tracks(cursor: CursorWrapper, schema: str, technicians: Sequence[int]) -> dict[int, Opened]:
+    """Make and lock the tracks of those of these technicians who have none.
+
+    Raises:
+        IntegrityError: there is no such technician.
+    """
+    if not technicians:
+        return {}
+    cursor.execute(_statement(_ADD, schema), [list(technicians)])
+    return open_tracks(cursor, schema, technicians)[1] if cursor.rowcount else {}
 
 
 @lru_cache(maxsize=10_000)

@@ -21,7 +21,6 @@ from django.utils import timezone
 
 from cable import State as MapState
 from cable import broadcast_state
-from dispatch.models import Technician
 from dispatch.queries import at_work
 from dispatch.work_hours import NOT_PLANNED
 from tenants.context import current_schema
@@ -112,11 +111,9 @@ class _Settling:
         """How many fixes it took, and whether there is more to do."""
         technician = self._technician
         track = Track.objects.select_for_update().filter(pk=technician).first()
-        if track is None:
-            if not Technician.objects.filter(pk=technician).exists():
-                return 0, False
-            Track.objects.get_or_create(pk=technician)
-            track = Track.objects.select_for_update().get(pk=technician)
+        if track is None:  # there has been no fix
+            Recount.objects.filter(technician_id=technician).delete()
+            return 0, False
         recounts = list(Recount.objects.filter(technician_id=technician))
         if not recounts:
             return 0, False

@@ -17,7 +17,7 @@ from dispatch.queries import at_work
 from dispatch.work_hours import NOT_PLANNED, AtWork
 from tenants.context import quoted_schema
 from tracking.actions.following import Followed, follow, to_sites, to_thresholds
-from tracking.actions.opening import Opened, open_tracks
+from tracking.actions.opening import Opened, add_tracks, open_tracks
 from tracking.actions.outcomes import (
     KNOWN,
     OFF_SHIFT,
@@ -177,6 +177,8 @@ def store_readings(
         technician = technicians[reading.technician_id]
         for fix in reading.fixes:
             technician.add(fix, policy, earliest)
+    missing = [n for n, each in technicians.items() if each.fixes and n not in tracks]
+    tracks |= add_tracks(cursor, schema, missing)
     changes, late = _write(cursor, schema, technicians, tracks, policy, received_at)
     return Stored(
         [

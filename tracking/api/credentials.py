@@ -15,7 +15,7 @@ from dispatch.keys import session_of_key
 from dispatch.remembered_keys import forget_key, remembered_holder
 from dispatch.tokens import TokenError, decode_access_token
 from tenants.queries import Company
-from tracking.api.door import Caller
+from tracking.uploads import Caller
 
 #: The parameter of a query that holds a key.
 KEY = "key"

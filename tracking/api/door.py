@@ -5,39 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
-from psycopg_pool import PoolTimeout, TooManyRequests
 
 from tenants.context import run_on_platform
 from tenants.queries import Company, UnknownHostError, host_name, is_public_host, locate, recall
-from tracking.actions import Busy, CompanyFailed, GroupCommit, Outcome, Recorded, Upload
-from tracking.fixes import FixForm
 
 logger = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[bytes, bytes]]
-
-#: Why nothing can be stored now; the phone keeps what it sent and comes again.
-UNAVAILABLE = (
-    Busy,
-    CompanyFailed,
-    InterfaceError,
-    OperationalError,
-    PoolTimeout,
-    TooManyRequests,
-)
-
-
-class Caller(NamedTuple):
-    """A technician's phone. `session` is its sign-in, or its key's."""
-
-    company: Company
-    technician_id: int
-    session: UUID
 
 
 class Reply(NamedTuple):
@@ -76,22 +53,6 @@ async def company_at(headers: Headers) -> Company | None:
         except UnknownHostError:
             return None
     return company if company.is_ready else None
-
-
-async def store(caller: Caller, fixes: Sequence[FixForm]) -> Recorded:
-    """Store a phone's fixes; what became of each, in order, once all are committed.
-
-    Raises one of UNAVAILABLE, or NotSignedIn. Some may be stored then; sending all again does no
-    harm.
-    """
-    most = settings.FIXES_MAX_ITEMS
-    parts = [list(fixes[first : first + most]) for first in range(0, len(fixes), most)] or [[]]
-    outcomes: list[Outcome] = []
-    for part in parts:
-        upload = Upload(caller.company.schema, caller.technician_id, caller.session, part)
-        recorded = await GroupCommit.current().record(upload)
-        outcomes += recorded.outcomes
-    return recorded if len(parts) == 1 else Recorded(outcomes, recorded.profile)
 
 
 async def read_body(receive: Any) -> bytes | None:

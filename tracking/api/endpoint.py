@@ -17,8 +17,6 @@ from dispatch.tokens import TokenError, decode_access_token
 from tenants.context import bind_schema
 from tracking.actions import NotSignedIn
 from tracking.api.door import (
-    UNAVAILABLE,
-    Caller,
     Headers,
     Reply,
     again,
@@ -27,10 +25,9 @@ from tracking.api.door import (
     header,
     json_reply,
     read_body,
-    store,
     unavailable_reply,
 )
-from tracking.api.ingest import PostedFixes
+from tracking.uploads import UNAVAILABLE, Caller, PostedFixes, store
 
 PATH = "/api/v1/fixes/"
 
@@ -79,7 +76,7 @@ async def _caller(headers: Headers) -> Caller | None:
 async def _record(caller: Caller, body: bytes) -> Reply:
     """Raises NotSignedIn."""
     try:
-        posted = PostedFixes(body, technician_id=caller.technician_id, now=timezone.now())
+        posted = PostedFixes.of_body(body, technician_id=caller.technician_id, now=timezone.now())
     except BadInputError as error:
         return json_reply(error.status, {"errors": error.errors})
     try:

@@ -23,21 +23,18 @@ from tenants.queries import Company
 from tracking.actions import NotSignedIn, Recorded
 from tracking.api.credentials import Credential, caller_of, forget, shown
 from tracking.api.door import (
-    UNAVAILABLE,
-    Caller,
     Reply,
     answer,
     company_at,
     header,
     json_reply,
     read_body,
-    store,
     unavailable_reply,
 )
-from tracking.api.results import BatchResults
 from tracking.fixes import FixForm
 from tracking.formats import Item, osmand, overland, owntracks, transistorsoft
 from tracking.measures import REJECTED
+from tracking.uploads import UNAVAILABLE, BatchResults, Caller, store
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
@@ -70,7 +70,7 @@ class PositionSerializer(serializers.Serializer[Any]):
     received_at = serializers.DateTimeField()
     age_seconds = serializers.IntegerField(help_text="since recorded_at, by the server's clock")
     state = serializers.ChoiceField(
-        choices=get_args(PositionState), help_text="by the company's policy"
+        choices=[state.value for state in PositionState], help_text="by the company's policy"
     )
 
 

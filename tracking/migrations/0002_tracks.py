@@ -163,6 +163,6 @@ class Migration(migrations.Migration):
         migrations.RemoveIndex(model_name='fix', name='fix_by_time'),
         migrations.AddConstraint(
             model_name='fix',
-            constraint=models.UniqueConstraint(fields=('technician', 'recorded_at', 'lat', 'lon'), name='fix_once'),
+            constraint=models.UniqueConstraint(fields=('technician', 'recorded_at', 'lat', 'lon'), name='tracking_fix_technician_id_recorded_at_lat_lon_key'),
         ),
     ]

@@ -62,9 +62,10 @@ class Fix(Reading):
                 condition=models.Q(lat__range=(-90, 90)) & models.Q(lon__range=(-180, 180)),
                 name="fix_on_earth",
             ),
-            # Also the order in which they are read.
+            # Also the order in which they are read. Copies of the template get this name anyway.
             models.UniqueConstraint(
-                fields=["technician", "recorded_at", "lat", "lon"], name="fix_once"
+                fields=["technician", "recorded_at", "lat", "lon"],
+                name="tracking_fix_technician_id_recorded_at_lat_lon_key",
             ),
         ]
 
