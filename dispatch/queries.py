@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from functools import lru_cache
-from uuid import UUID
+from datetime import datetime
 
-from django.conf import settings
-from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from dispatch.models import Job, PhoneSession, Shift, Technician, User
-from dispatch.work_hours import AtWork, JobAtWork
-from tenants.context import quoted_schema
 
 
 def active_technicians() -> QuerySet[Technician]:
@@ -66,89 +59,3 @@ def visible_shifts(
     if until is not None:
         shifts = shifts.filter(starts_at__lt=until)
     return shifts.order_by("starts_at", "id")
-
-
-def signed_in_phones(
-    cursor: CursorWrapper, schema: str, sessions: Iterable[UUID]
-) -> set[tuple[UUID, int]]:
-    """Of these phones' sign-ins in one company those that are good, with their technicians.
-
-    As `dispatch.auth.user_of_claims` and `technician_of` have it, for many at once.
-    """
-    cursor.execute(_signed_in(schema), [list(sessions)])
-    return set(cursor.fetchall())
-
-
-@lru_cache(maxsize=5_000)
-def _signed_in(schema: str) -> str:
-    return """
-        SELECT phone.id, technician.id
-        FROM {schema}.dispatch_phonesession phone
-        JOIN {schema}.dispatch_user person ON person.id = phone.user_id
-        JOIN {schema}.dispatch_technician technician ON technician.user_id = person.id
-        WHERE phone.id = ANY(%s)
-          AND phone.revoked_at IS NULL AND person.is_active AND technician.is_active
-    """.replace("{schema}", quoted_schema(schema))
-
-
-def at_work(
-    cursor: CursorWrapper,
-    schema: str,
-    technicians: Iterable[int],
-    *,
-    since: datetime,
-    until: datetime,
-    most: int | None = None,
-) -> dict[int, AtWork]:
-    """Shifts and jobs of these technicians of one company from `since` until `until`.
-
-    A job counts from JOB_NEAR_HOURS before its window until as long after it; cancelled ones do
-    not. Of each technician at most `most`, the latest; None: JOBS_AT_WORK.
-    """
-    near = timedelta(hours=settings.JOB_NEAR_HOURS)
-    numbers = list(technicians)
-    cursor.execute(
-        _at_work(schema),
-        [until, since, until + near, since - near, most or settings.JOBS_AT_WORK, numbers],
-    )
-    return {
-        technician: AtWork(
-            [(start, end) for start, end in shifts or []] if planned else None,
-            [JobAtWork(*job) for job in jobs or []],
-        )
-        for technician, planned, shifts, jobs in cursor.fetchall()
-    }
-
-
-@lru_cache(maxsize=5_000)
-def _at_work(schema: str) -> str:
-    # Lists of numbers as JSON: one row a technician, and little to read.
-    return """
-        SELECT technician.id,
-            EXISTS (SELECT FROM {schema}.dispatch_shift s WHERE s.technician_id = technician.id),
-            (
-                SELECT json_agg(json_build_array(
-                    EXTRACT(epoch FROM s.starts_at)::float8, EXTRACT(epoch FROM s.ends_at)::float8
-                ) ORDER BY s.starts_at)
-                FROM {schema}.dispatch_shift s
-                WHERE s.technician_id = technician.id AND s.starts_at <= %s AND s.ends_at >= %s
-            ),
-            (
-                SELECT json_agg(json_build_array(
-                    near.id, near.lat, near.lon,
-                    EXTRACT(epoch FROM near.starts_at)::float8,
-                    EXTRACT(epoch FROM near.ends_at)::float8,
-                    EXTRACT(epoch FROM near.on_the_way_at)::float8,
-                    EXTRACT(epoch FROM near.arrived_at)::float8,
-                    EXTRACT(epoch FROM near.done_at)::float8
-                ) ORDER BY near.id)
-                FROM (
-                    SELECT * FROM {schema}.dispatch_job job
-                    WHERE job.technician_id = technician.id AND job.status <> 'cancelled'
-                      AND job.starts_at <= %s AND job.ends_at >= %s
-                    ORDER BY job.starts_at DESC LIMIT %s
-                ) near
-            )
-        FROM {schema}.dispatch_technician technician
-        WHERE technician.id = ANY(%s)
-    """.replace("{schema}", quoted_schema(schema))

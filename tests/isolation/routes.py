@@ -135,8 +135,10 @@ FORMATS: dict[tuple[str, str], Any] = {
         }
     },
     ("POST", "/ingest/owntracks"): {
-        "lat": FIX["lat"], "lon": FIX["lon"],
-        "_type": "location", "tst": 1795341602,
+        "lat": FIX["lat"],
+        "lon": FIX["lon"],
+        "_type": "location",
+        "tst": 1795341602,
     },
     ("POST", "/ingest/overland"): {
         "locations": [

@@ -188,7 +188,7 @@ def test_nothing_is_stored_when_a_statement_fails() -> None:
 def test_without_a_company_nothing_is_stored() -> None:
     with (
         platform_scope(),
-        patch("tracking.actions.recording.store_readings") as insert,
+        patch("tracking.actions.recording.CompanyPart") as insert,
         pytest.raises(NoCompanyError),
     ):
         record_fixes(technician_id=1, fixes=[fix(0)])

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from cable import State
-from dispatch.queries import signed_in_phones
 from tracking.actions.outcomes import Recorded, Upload
-from tracking.actions.storing import Reading, Stored, store_readings
+from tracking.actions.storing import CompanyPart, Reading, Stored, sending_together
 from tracking.engine import Arrived, Departed
 
 logger = logging.getLogger(__name__)
@@ -76,40 +73,38 @@ class _Commit:
     def _try(self, schemas: Sequence[str]) -> bool:
         """Commit some companies' uploads together; False when one of them cannot be."""
         received_at = timezone.now()
-        found: dict[str, tuple[list[int], Stored]] = {}
+        parts = {
+            schema: CompanyPart(schema, self._readings(schema), received_at=received_at)
+            for schema in schemas
+        }
+        found: dict[str, Stored] = {}
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                for schema in schemas:
-                    found[schema] = self._store(cursor, schema, received_at)
+                with sending_together() as new_cursor:
+                    for part in parts.values():
+                        part.ask(new_cursor)
+                for part in parts.values():
+                    part.follow(cursor)
+                with sending_together() as new_cursor:
+                    for part in parts.values():
+                        part.store(new_cursor)
+                for schema, part in parts.items():
+                    found[schema] = part.finish(cursor)
         except (OperationalError, InterfaceError):
             raise
         except DatabaseError:
             logger.exception("fixes of %.200s are not stored", ", ".join(schemas))
             return False
-        for schema, (good, stored) in found.items():
-            self._keep(schema, good, stored)
+        for schema, stored in found.items():
+            self._keep(schema, stored)
         return True
 
-    def _store(
-        self, cursor: CursorWrapper, schema: str, received_at: datetime
-    ) -> tuple[list[int], Stored]:
-        """The numbers of the uploads whose phones are signed in, and what became of these."""
-        numbers = self._of_schema[schema]
-        known = signed_in_phones(cursor, schema, {self._uploads[n].session for n in numbers})
-        good = [
-            n
-            for n in numbers
-            if (self._uploads[n].session, self._uploads[n].technician_id) in known
-        ]
-        readings = [Reading(self._uploads[n].technician_id, self._uploads[n].fixes) for n in good]
-        if not readings:
-            return [], Stored([], {}, [], [])
-        return good, store_readings(cursor, schema, readings, received_at=received_at)
+    def _readings(self, schema: str) -> list[Reading]:
+        uploads = [self._uploads[number] for number in self._of_schema[schema]]
+        return [Reading(each.technician_id, each.fixes, each.session) for each in uploads]
 
-    def _keep(self, schema: str, good: Sequence[int], stored: Stored) -> None:
-        for number in self._of_schema[schema]:
-            self._done.results[number] = NotSignedIn()
-        for number, recorded in zip(good, stored.recorded, strict=True):
-            self._done.results[number] = recorded
+    def _keep(self, schema: str, stored: Stored) -> None:
+        for number, recorded in zip(self._of_schema[schema], stored.recorded, strict=True):
+            self._done.results[number] = NotSignedIn() if recorded is None else recorded
         if stored.changes or stored.visits or stored.late:
             self._done.told[schema] = Told(stored.changes, stored.visits, stored.late)

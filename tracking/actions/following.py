@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from dispatch.work_hours import AtWork
+from dispatch.at_work import AtWork
 from tracking.actions.opening import Opened
 from tracking.engine import (
     SECOND,

@@ -35,8 +35,9 @@ class GroupCommit:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Upload, asyncio.Future[Recorded]]] = deque()
-        self._fixes = 0
-        self._committer: asyncio.Task[None] | None = None
+        # Of uploads that wait or are being committed; and of those that wait.
+        self._fixes = self._queued = 0
+        self._committers: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
         self._settler = Settler()
 
@@ -44,9 +45,10 @@ class GroupCommit:
     def current(cls) -> GroupCommit:
         """That of the running event loop."""
         loop = asyncio.get_running_loop()
-        if loop not in _of_loops:
-            _of_loops[loop] = cls()
-        return _of_loops[loop]
+        try:
+            return _of_loops[loop]
+        except KeyError:
+            return _of_loops.setdefault(loop, cls())
 
     async def record(self, upload: Upload) -> Recorded:
         """Store an upload; one outcome per fix, in order, once they are committed.
@@ -64,31 +66,38 @@ class GroupCommit:
         done: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._waiting.append((upload, done))
         self._count(len(upload.fixes))
-        if self._committer is None:
-            self._committer = asyncio.create_task(self._commit_all(), name="ingest-commit")
+        self._queued += len(upload.fixes)
+        if self._wants_committer():
+            committer = asyncio.create_task(self._commit_all(), name="ingest-commit")
+            self._committers.add(committer)
+            committer.add_done_callback(self._committers.discard)
         return await done
 
+    def _wants_committer(self) -> bool:
+        """One is enough until more waits than it will find time for while it waits itself."""
+        if not self._committers:
+            return True
+        worth = self._queued >= settings.INGEST_FURTHER_COMMIT_FIXES
+        return worth and len(self._committers) < settings.INGEST_COMMITS_AT_ONCE
+
     async def _commit_all(self) -> None:
-        try:
-            while self._waiting:
-                batch = self._take()
-                uploads = [upload for upload, _ in batch]
-                results: Sequence[Result]
-                told: dict[str, Told] = {}
-                try:
-                    with COMMITS.time():
-                        committed = await run_on_platform(commit_uploads, uploads)
-                    results, told = committed.results, committed.told
-                except Exception as error:  # told to each of the phones
-                    results = [error] * len(batch)
-                self._count(-sum(len(upload.fixes) for upload in uploads))
-                _measure(results)
-                for (_, done), result in zip(batch, results, strict=True):
-                    _settle(done, result)
-                for schema, what in told.items():
-                    self._tell(schema, what)
-        finally:
-            self._committer = None
+        while self._waiting:
+            batch = self._take()
+            uploads = [upload for upload, _ in batch]
+            results: Sequence[Result]
+            told: dict[str, Told] = {}
+            try:
+                with COMMITS.time():
+                    committed = await run_on_platform(commit_uploads, uploads)
+                results, told = committed.results, committed.told
+            except Exception as error:  # told to each of the phones
+                results = [error] * len(batch)
+            self._count(-sum(len(upload.fixes) for upload in uploads))
+            _measure(results)
+            for (_, done), result in zip(batch, results, strict=True):
+                _settle(done, result)
+            for schema, what in told.items():
+                self._tell(schema, what)
 
     def _count(self, fixes: int) -> None:
         self._fixes += fixes
@@ -103,6 +112,7 @@ class GroupCommit:
             if size > settings.INGEST_MAX_COMMIT_FIXES:
                 break
             batch.append(self._waiting.popleft())
+        self._queued -= sum(len(upload.fixes) for upload, _ in batch)
         return batch
 
     def _tell(self, schema: str, told: Told) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.backends.utils import CursorWrapper
+import msgspec
 
 from tenants.context import quoted_schema
 from tracking.models import Policy
 
-logger = logging.getLogger(__name__)
-
-_POLICY = [field.attname for field in Policy._meta.concrete_fields if not field.primary_key]
-_COLUMNS = ", ".join(f"policy.{name}" for name in _POLICY)
-
 # A track that another transaction works on is skipped, not waited for: others' phones would wait
-# as well. There is one row at least, for the policy.
-_OPEN = f"""
-SELECT track.technician_id, track.state, track.lag, policy.id, {_COLUMNS}
-FROM (VALUES (1)) AS one (id)
-LEFT JOIN {{schema}}.tracking_policy policy ON policy.id = one.id
-LEFT JOIN (
-    SELECT technician_id, state, lag FROM {{schema}}.tracking_track
+# as well. The policy is a row before the tracks'.
+_OPEN = """
+SELECT NULL::int8, NULL::bytea, NULL::float8, row_to_json(policy)::text
+FROM {schema}.tracking_policy policy
+UNION ALL
+SELECT technician_id, state, lag, NULL FROM (
+    SELECT technician_id, state, lag FROM {schema}.tracking_track
     WHERE technician_id = ANY(%s) ORDER BY technician_id FOR UPDATE SKIP LOCKED
-) track ON TRUE
-"""  # noqa: S608  names are constants of this module
+) track
+"""
 _ADD = """
 INSERT INTO {schema}.tracking_track (technician_id, state)
 SELECT id, '' FROM unnest(%s::int8[]) AS id ORDER BY id
@@ -43,24 +37,23 @@ class Opened(NamedTuple):
     lag: float | None
 
 
-def open_tracks(
-    cursor: CursorWrapper, schema: str, technicians: Sequence[int]
-) -> tuple[Policy, dict[int, Opened]]:
-    """Lock the tracks of these technicians of one company; also, the company's policy.
-
-    Tracks that others hold, or that are not there yet, are left out.
-    """
+def ask_tracks(cursor: Any, schema: str, technicians: Sequence[int]) -> None:
+    """Lock the tracks of these technicians of one company; ask for the company's policy too."""
     cursor.execute(_statement(_OPEN, schema), [list(technicians)])
-    rows = cursor.fetchall()
-    policy = _DEFAULT
-    if rows[0][3] is not None:
-        policy = Policy(1, **dict(zip(_POLICY, rows[0][4:], strict=True)))
-    return policy, {
-        number: Opened(bytes(state), lag) for number, state, lag, *_ in rows if number is not None
-    }
 
 
-def add_tracks(cursor: CursorWrapper, schema: str, technicians: Sequence[int]) -> dict[int, Opened]:
+def read_tracks(cursor: Any) -> tuple[Policy, dict[int, Opened]]:
+    """Tracks that others hold, or that are not there yet, are left out."""
+    policy, opened = _DEFAULT, {}
+    for number, state, lag, chosen in cursor.fetchall():
+        if number is None:
+            policy = Policy(**msgspec.json.decode(chosen))
+        else:
+            opened[number] = Opened(bytes(state), lag)
+    return policy, opened
+
+
+def add_tracks(cursor: Any, schema: str, technicians: Sequence[int]) -> dict[int, Opened]:
     """Make and lock the tracks of those of these technicians who have none.
 
     Raises:
@@ -69,7 +62,10 @@ def add_tracks(cursor: CursorWrapper, schema: str, technicians: Sequence[int]) -
     if not technicians:
         return {}
     cursor.execute(_statement(_ADD, schema), [list(technicians)])
-    return open_tracks(cursor, schema, technicians)[1] if cursor.rowcount else {}
+    if not cursor.rowcount:
+        return {}
+    ask_tracks(cursor, schema, technicians)
+    return read_tracks(cursor)[1]
 
 
 @lru_cache(maxsize=10_000)

@@ -12,7 +12,7 @@ from tenants.context import current_schema
 from tenants.streams import company_stream
 from tracking.actions.outcomes import Recorded
 from tracking.actions.settling import settle_track
-from tracking.actions.storing import MAP_STREAM, Reading, store_readings
+from tracking.actions.storing import MAP_STREAM, CompanyPart, Reading, sending_together
 from tracking.actions.telling import to_proposal
 from tracking.fixes import FixForm
 from tracking.messages import technician_stream
@@ -29,13 +29,21 @@ def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> Recorded:
         NoCompanyError: outside of a company's scope.
     """
     schema = current_schema()
-    reading = Reading(technician_id, fixes)
+    part = CompanyPart(schema, [Reading(technician_id, fixes)], received_at=timezone.now())
     with transaction.atomic(), connection.cursor() as cursor:
-        stored = store_readings(cursor, schema, [reading], received_at=timezone.now())
+        with sending_together() as new_cursor:
+            part.ask(new_cursor)
+        part.follow(cursor)
+        with sending_together() as new_cursor:
+            part.store(new_cursor)
+        stored = part.finish(cursor)
         if stored.changes:
             broadcast_state(company_stream(schema, MAP_STREAM), stored.changes)
         for number, event in stored.visits:
             broadcast(company_stream(schema, technician_stream(number)), to_proposal(event))
     if stored.late:
         settle_track(technician_id=technician_id)
-    return stored.recorded[0]
+    (recorded,) = stored.recorded
+    if recorded is None:
+        raise AssertionError("only a phone that shows a sign-in can be refused for it")
+    return recorded

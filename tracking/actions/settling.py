@@ -21,8 +21,8 @@ from django.utils import timezone
 
 from cable import State as MapState
 from cable import broadcast_state
-from dispatch.queries import at_work
-from dispatch.work_hours import NOT_PLANNED
+from dispatch.at_work import NOT_PLANNED
+from dispatch.phones_at_work import ask_at_work, read_at_work
 from tenants.context import current_schema
 from tenants.streams import company_stream
 from tracking.actions.following import from_engine_time, to_engine_time, to_sites, to_thresholds
@@ -175,14 +175,15 @@ class _Settling:
 
     def _work(self, fixes: Sequence[Fix], state: State, policy: Policy, part: _Part) -> None:
         near = timedelta(hours=settings.JOB_NEAR_HOURS)
-        work = at_work(
+        ask_at_work(
             self._cursor,
             self._schema,
             [self._technician],
             since=part.start,
             until=part.end,
             most=settings.SETTLE_MAX_FIXES,
-        ).get(self._technician, NOT_PLANNED)
+        )
+        work = read_at_work(self._cursor).get(self._technician, NOT_PLANNED)
         sites = to_sites(work, radius=policy.site_radius, near=near)
         engine = Engine(state, to_thresholds(policy), sites)
         checkpoints: list[tuple[int, datetime, bytes]] = []

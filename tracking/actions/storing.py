@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from cable import State
-from dispatch.queries import at_work
-from dispatch.work_hours import NOT_PLANNED, AtWork
-from tenants.context import quoted_schema
+from dispatch.at_work import NOT_PLANNED, AtWork
+from dispatch.phones_at_work import (
+    ask_at_work,
+    ask_signed_in_phones,
+    read_at_work,
+    read_signed_in_phones,
+)
 from tracking.actions.following import Followed, follow, to_sites, to_thresholds
-from tracking.actions.opening import Opened, add_tracks, open_tracks
+from tracking.actions.opening import Opened, add_tracks, ask_tracks, read_tracks
 from tracking.actions.outcomes import (
     KNOWN,
     OFF_SHIFT,
@@ -27,93 +32,173 @@ from tracking.actions.outcomes import (
     Profile,
     Recorded,
 )
+from tracking.actions.statement import NewFix, NewState, read_stored, send_store
 from tracking.actions.telling import write_checkpoints, write_events, write_reasons
-from tracking.engine import Arrived, Departed, Reason
+from tracking.engine import Arrived, Departed
 from tracking.fixes import FixForm
 from tracking.messages import PositionBody, map_key, map_state
 from tracking.models import Policy
 
 MAP_STREAM = "map"
 
-# Column and PostgreSQL type.
-_COLUMNS: dict[str, str] = {
-    "id": "uuid",
-    "recorded_at": "timestamptz",
-    "lat": "float8",
-    "lon": "float8",
-    "accuracy": "float8",
-    "speed": "float8",
-    "heading": "float8",
-    "altitude": "float8",
-    "battery": "float8",
-    "charging": "boolean",
-    "activity": "text",
-    "mock": "boolean",
-}
-_NAMES = ", ".join(_COLUMNS)
-_ARRAYS = ", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())
-_PLACED = ", ".join(name for name in _COLUMNS if name != "id")
-_PLACED_NEW = ", ".join(f"new.{name}" for name in _COLUMNS if name != "id")
-_PLACED_UPDATES = ", ".join(
-    f"{name} = EXCLUDED.{name}" for name in ("received_at", *_COLUMNS) if name != "id"
-)
 
-# One round trip for a batch of any size and of any number of technicians. Rows are taken in the
-# order of their keys, so that two batches never wait for each other in a circle. A fix that
-# another transaction is storing at this moment makes it wait for that one's commit, so
-# "duplicate" means "is stored". A marker never moves back: an older fix changes nothing.
-_STORE = f"""
-WITH new AS (
-    SELECT * FROM unnest(%s::int8[], %s::text[], %s::boolean[], {_ARRAYS})
-        AS new (technician_id, reason, is_late, {_NAMES})
-), stored AS (
-    INSERT INTO {{schema}}.tracking_fix (technician_id, reason, received_at, {_NAMES})
-    SELECT technician_id, reason, %s, {_NAMES} FROM new ORDER BY technician_id, id
-    ON CONFLICT DO NOTHING
-    RETURNING technician_id, id
-), late AS (
-    INSERT INTO {{schema}}.tracking_recount (technician_id, since, cause)
-    SELECT technician_id, min(recorded_at), 'late' FROM new JOIN stored USING (technician_id, id)
-    WHERE is_late GROUP BY technician_id
-    RETURNING technician_id
-), followed AS (
-    SELECT * FROM unnest(%s::int8[], %s::bytea[], %s::float8[], %s::uuid[])
-        AS followed (technician_id, state, lag, newest)
-), tracked AS (
-    UPDATE {{schema}}.tracking_track AS track
-    SET state = coalesce(followed.state, track.state), lag = followed.lag
-    FROM followed WHERE track.technician_id = followed.technician_id
-), moved AS (
-    INSERT INTO {{schema}}.tracking_position AS held (technician_id, received_at, {_PLACED})
-    SELECT followed.technician_id, %s, {_PLACED_NEW}
-    FROM followed JOIN new ON new.technician_id = followed.technician_id AND new.id = newest
-    ORDER BY followed.technician_id
-    ON CONFLICT (technician_id) DO UPDATE SET {_PLACED_UPDATES}
-    WHERE held.recorded_at < EXCLUDED.recorded_at
-    RETURNING technician_id
-)
-SELECT 'known', new.technician_id, new.id FROM new LEFT JOIN stored USING (technician_id, id)
-WHERE stored.id IS NULL
-UNION ALL SELECT 'late', technician_id, NULL FROM late
-UNION ALL SELECT 'moved', technician_id, NULL FROM moved
-"""  # noqa: S608  names are constants of this module
+@contextmanager
+def sending_together() -> Iterator[Callable[[], Any]]:
+    """Statements that do not wait for each other: each by a cursor of its own, which the context
+    gives, and whose rows can be read after it.
+
+    Waiting for an answer costs more than most of these statements, the more so in a process whose
+    other threads are busy.
+    """
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield connection.connection.cursor
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one phone sent at once, and whose it is."""
+    """What one phone sent at once, and whose it is. `session` is the phone's sign-in, which is to
+    be good; None: that is known."""
 
     technician_id: int
     fixes: Sequence[FixForm]
+    session: uuid.UUID | None = None
 
 
 class Stored(msgspec.Struct):
     """What became of readings, in order; the map's keys that changed; technicians whose tracks
-    are to be worked through again; and what to propose to technicians about their jobs."""
+    are to be worked through again; and what to propose to technicians about their jobs.
 
-    recorded: list[Recorded]
+    Of a phone that is not signed in nothing was stored, and `recorded` has None.
+    """
+
+    recorded: list[Recorded | None]
     changes: dict[str, State]
     late: list[int]
     visits: list[tuple[int, Arrived | Departed]]
+
+
+class CompanyPart:
+    """One company's part of a transaction, in four steps: of several companies each step can be
+    taken together, in one order of companies in all processes.
+
+    Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of
+    these technicians; of those that somebody else has locked, fixes are stored and followed later.
+
+    Raises, at any step:
+        NoCompanyError: `schema` is empty or `public`.
+        DatabaseError: it cannot be stored.
+    """
+
+    def __init__(self, schema: str, readings: Sequence[Reading], *, received_at: datetime) -> None:
+        self._schema, self._readings, self._received_at = schema, readings, received_at
+        self._good: list[Reading] = []
+        self._policy = Policy()
+        self._technicians: dict[int, _Technician] = {}
+        # Cursors of statements that were sent.
+        self._phones: Any = None
+        self._work: Any = None
+        self._tracks: Any = None
+        self._store: Any = None
+
+    def ask(self, cursor: Callable[[], Any]) -> None:
+        """Send what is to be known first."""
+        readings = self._readings
+        sessions = {each.session for each in readings if each.session is not None}
+        if sessions:
+            self._phones = cursor()
+            ask_signed_in_phones(self._phones, self._schema, sessions)
+        moments = [fix.recorded_at for reading in readings for fix in reading.fixes]
+        moments.append(self._received_at)
+        self._work = cursor()
+        numbers = {reading.technician_id for reading in readings}
+        ask_at_work(self._work, self._schema, numbers, since=min(moments), until=max(moments))
+        self._tracks = cursor()
+        sending = {reading.technician_id for reading in readings if reading.fixes}
+        ask_tracks(self._tracks, self._schema, sorted(sending))
+
+    def follow(self, cursor: CursorWrapper) -> None:
+        """Work out what the new fixes mean."""
+        known = read_signed_in_phones(self._phones) if self._phones is not None else set()
+        self._good = [
+            reading
+            for reading in self._readings
+            if reading.session is None or (reading.session, reading.technician_id) in known
+        ]
+        work = read_at_work(self._work)
+        self._policy, tracks = read_tracks(self._tracks)
+        earliest = self._received_at - timedelta(days=self._policy.retention_days)
+        for reading in self._good:
+            number = reading.technician_id
+            technician = self._technicians.get(number)
+            if technician is None:
+                technician = _Technician(work.get(number, NOT_PLANNED))
+                self._technicians[number] = technician
+            for fix in reading.fixes:
+                technician.add(fix, self._policy, earliest)
+        sending = {n: each for n, each in sorted(self._technicians.items()) if each.fixes}
+        tracks |= add_tracks(cursor, self._schema, [n for n in sending if n not in tracks])
+        for number, technician in sending.items():
+            technician.follow(tracks.get(number), self._policy, self._received_at)
+
+    def store(self, cursor: Callable[[], Any]) -> None:
+        """Send what is to be stored."""
+        sending = {number: each for number, each in self._technicians.items() if each.fixes}
+        if not sending:
+            return
+        self._store = cursor()
+        send_store(
+            self._store,
+            self._schema,
+            [new for number, each in sending.items() for new in each.new_fixes(number)],
+            [
+                NewState(number, each.followed.state, each.lag, each.newest_id)
+                for number, each in sending.items()
+                if each.is_held
+            ],
+            received_at=self._received_at,
+        )
+
+    def finish(self, cursor: CursorWrapper) -> Stored:
+        """Write down what most uploads have nothing of; what became of all."""
+        changes: dict[str, State] = {}
+        late: list[int] = []
+        if self._store is not None:
+            done = read_stored(self._store)
+            for number, id_ in done.known:
+                self._technicians[number].known.add(id_)
+            for number in done.moved:
+                newest = self._technicians[number].followed.newest
+                if newest is not None:
+                    changes[map_key(number)] = map_state(_position(newest, self._received_at))
+            late = done.late
+            self._write_rare(cursor)
+        now = self._received_at.timestamp()
+        recorded: list[Recorded | None] = [None] * len(self._readings)
+        places = {id(reading): place for place, reading in enumerate(self._readings)}
+        for reading in self._good:
+            technician = self._technicians[reading.technician_id]
+            recorded[places[id(reading)]] = Recorded(
+                [technician.outcome(fix) for fix in reading.fixes],
+                profile_at(self._policy, technician.work, now),
+            )
+        visits = [
+            (number, event)
+            for number, technician in self._technicians.items()
+            for event in technician.followed.events
+            if isinstance(event, Arrived | Departed)
+        ]
+        return Stored(recorded, changes, late, visits)
+
+    def _write_rare(self, cursor: CursorWrapper) -> None:
+        checkpoints: list[tuple[int, datetime, bytes]] = []
+        for number, technician in self._technicians.items():
+            followed = technician.followed
+            if followed.events:
+                write_events(cursor, self._schema, number, followed.events)
+            if followed.earlier:
+                write_reasons(cursor, self._schema, number, followed.earlier)
+            if followed.checkpoint_at is not None and followed.state is not None:
+                checkpoints.append((number, followed.checkpoint_at, followed.state))
+        write_checkpoints(cursor, self._schema, checkpoints)
 
 
 class _Technician:
@@ -125,16 +210,45 @@ class _Technician:
         self.refused: dict[uuid.UUID, Outcome] = {}
         self.followed = Followed({}, set())
         self.known: set[uuid.UUID] = set()
+        #: Whether this transaction has the track.
+        self.is_held = False
+        self.lag: float | None = None
 
     def add(self, fix: FixForm, policy: Policy, earliest: datetime) -> None:
         if fix.id in self.fixes or fix.id in self.refused:
             return
+        if fix.heading == 360:
+            fix = msgspec.structs.replace(fix, heading=0.0)
         if fix.recorded_at < earliest:
             self.refused[fix.id] = TOO_OLD
         elif not _wants(policy, self.work, fix.recorded_at.timestamp()):
             self.refused[fix.id] = OFF_SHIFT
         else:
             self.fixes[fix.id] = fix
+
+    def follow(self, track: Opened | None, policy: Policy, received_at: datetime) -> None:
+        near = timedelta(hours=settings.JOB_NEAR_HOURS)
+        self.followed = follow(
+            track,
+            self.fixes,
+            thresholds=to_thresholds(policy),
+            sites=to_sites(self.work, radius=policy.site_radius, near=near),
+            latest=received_at + timedelta(seconds=settings.FIX_LIVE_AHEAD_SECONDS),
+            between_checkpoints=settings.FIXES_BETWEEN_CHECKPOINTS,
+        )
+        if track is not None:
+            self.is_held = True
+            self.lag = _lag(track.lag, self.fixes.values(), received_at)
+
+    @property
+    def newest_id(self) -> uuid.UUID | None:
+        newest = self.followed.newest
+        return None if newest is None else newest.id
+
+    def new_fixes(self, number: int) -> Iterator[NewFix]:
+        reasons, late = self.followed.reasons, self.followed.late
+        for id_, fix in self.fixes.items():
+            yield NewFix(number, reasons[id_], id_ in late, fix)
 
     def outcome(self, fix: FixForm) -> Outcome:
         """The outcome of the first fix with its id; further ones are known then."""
@@ -145,58 +259,6 @@ class _Technician:
         self.known.add(fix.id)
         reason = self.followed.reasons[fix.id]
         return STORED if reason is None else Outcome("stored", reason)
-
-
-def store_readings(
-    cursor: CursorWrapper, schema: str, readings: Sequence[Reading], *, received_at: datetime
-) -> Stored:
-    """Store readings of one company, follow its technicians, and move its markers.
-
-    Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of
-    these technicians; of those that somebody else has locked, fixes are stored and followed later.
-
-    Raises:
-        NoCompanyError: `schema` is empty or `public`.
-        IntegrityError: there is no such technician.
-    """
-    now = received_at.timestamp()
-    numbers = sorted({reading.technician_id for reading in readings})
-    moments = [fix.recorded_at for reading in readings for fix in reading.fixes]
-    work = at_work(
-        cursor,
-        schema,
-        numbers,
-        since=min([*moments, received_at]),
-        until=max([*moments, received_at]),
-    )
-    sending = sorted({reading.technician_id for reading in readings if reading.fixes})
-    policy, tracks = open_tracks(cursor, schema, sending)
-    technicians = {number: _Technician(work.get(number, NOT_PLANNED)) for number in numbers}
-    earliest = received_at - timedelta(days=policy.retention_days)
-    for reading in readings:
-        technician = technicians[reading.technician_id]
-        for fix in reading.fixes:
-            technician.add(fix, policy, earliest)
-    missing = [n for n, each in technicians.items() if each.fixes and n not in tracks]
-    tracks |= add_tracks(cursor, schema, missing)
-    changes, late = _write(cursor, schema, technicians, tracks, policy, received_at)
-    return Stored(
-        [
-            Recorded(
-                [technicians[reading.technician_id].outcome(fix) for fix in reading.fixes],
-                profile_at(policy, technicians[reading.technician_id].work, now),
-            )
-            for reading in readings
-        ],
-        changes,
-        late,
-        [
-            (number, event)
-            for number, technician in technicians.items()
-            for event in technician.followed.events
-            if isinstance(event, Arrived | Departed)
-        ],
-    )
 
 
 def profile_at(policy: Policy, work: AtWork, now: float) -> Profile:
@@ -215,80 +277,6 @@ def _wants(policy: Policy, work: AtWork, at: float) -> bool:
     return work.on_trip(at)
 
 
-def _write(
-    cursor: CursorWrapper,
-    schema: str,
-    technicians: Mapping[int, _Technician],
-    tracks: Mapping[int, Opened],
-    policy: Policy,
-    received_at: datetime,
-) -> tuple[dict[str, State], list[int]]:
-    """The map's keys that changed, and who is to be worked through again."""
-    thresholds = to_thresholds(policy)
-    near = timedelta(hours=settings.JOB_NEAR_HOURS)
-    latest = received_at + timedelta(seconds=settings.FIX_LIVE_AHEAD_SECONDS)
-    numbers: list[int] = []
-    reasons: list[Reason | None] = []
-    is_late: list[bool] = []
-    fixes: list[FixForm] = []
-    follows: list[tuple[int, bytes | None, float | None, uuid.UUID | None]] = []
-    for number, technician in technicians.items():
-        if not technician.fixes:
-            continue
-        followed = technician.followed = follow(
-            tracks.get(number),
-            technician.fixes,
-            thresholds=thresholds,
-            sites=to_sites(technician.work, radius=policy.site_radius, near=near),
-            latest=latest,
-            between_checkpoints=settings.FIXES_BETWEEN_CHECKPOINTS,
-        )
-        for id_, fix in technician.fixes.items():
-            numbers.append(number)
-            fixes.append(fix)
-            reasons.append(followed.reasons[id_])
-            is_late.append(id_ in followed.late)
-        if number in tracks:
-            newest = followed.newest
-            lag = _lag(tracks[number].lag, technician.fixes.values(), received_at)
-            follows.append((number, followed.state, lag, None if newest is None else newest.id))
-    if not fixes:
-        return {}, []
-    columns = [[_column(fix, name) for fix in fixes] for name in _COLUMNS]
-    followed_columns = [list(column) for column in zip(*follows, strict=True)] or [[], [], [], []]
-    cursor.execute(
-        _statement(schema),
-        [numbers, reasons, is_late, *columns, received_at, *followed_columns, received_at],
-    )
-    changes: dict[str, State] = {}
-    late: list[int] = []
-    for what, number, id_ in cursor.fetchall():
-        technician = technicians[number]
-        if what == "known":
-            technician.known.add(id_)
-        elif what == "late":
-            late.append(number)
-        elif technician.followed.newest is not None:
-            position = _position(technician.followed.newest, received_at)
-            changes[map_key(number)] = map_state(position)
-    _write_rare(cursor, schema, technicians)
-    return changes, late
-
-
-def _write_rare(cursor: CursorWrapper, schema: str, technicians: Mapping[int, _Technician]) -> None:
-    """What most uploads have nothing of."""
-    checkpoints: list[tuple[int, datetime, bytes]] = []
-    for number, technician in technicians.items():
-        followed = technician.followed
-        if followed.events:
-            write_events(cursor, schema, number, followed.events)
-        if followed.earlier:
-            write_reasons(cursor, schema, number, followed.earlier)
-        if followed.checkpoint_at is not None and followed.state is not None:
-            checkpoints.append((number, followed.checkpoint_at, followed.state))
-    write_checkpoints(cursor, schema, checkpoints)
-
-
 def _lag(before: float | None, fixes: Iterable[FixForm], received_at: datetime) -> float:
     """The least time of late from the phone's clock to ours, seconds.
 
@@ -302,18 +290,14 @@ def _lag(before: float | None, fixes: Iterable[FixForm], received_at: datetime) 
     return before + (lag - before) * settings.CLOCK_LAG_FADES
 
 
-@lru_cache(maxsize=5_000)
-def _statement(schema: str) -> str:
-    return _STORE.replace("{schema}", quoted_schema(schema))
-
-
 def _position(fix: FixForm, received_at: datetime) -> PositionBody:
-    known = {
-        name: _column(fix, name) for name in _COLUMNS if name in PositionBody.__struct_fields__
-    }
-    return PositionBody(received_at=received_at, **known)
-
-
-def _column(fix: FixForm, name: str) -> Any:
-    value = getattr(fix, name)
-    return 0.0 if name == "heading" and value == 360 else value
+    return PositionBody(
+        lat=fix.lat,
+        lon=fix.lon,
+        accuracy=fix.accuracy,
+        speed=fix.speed,
+        heading=fix.heading,
+        battery=fix.battery,
+        recorded_at=fix.recorded_at,
+        received_at=received_at,
+    )
