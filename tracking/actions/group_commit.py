@@ -37,8 +37,8 @@ class GroupCommit:
         self._waiting: deque[tuple[Upload, asyncio.Future[Recorded]]] = deque()
         # Of uploads that wait or are being committed; and of those that wait.
         self._fixes = self._queued = 0
-        self._committers: set[asyncio.Task[None]] = set()
-        self._telling: set[asyncio.Task[None]] = set()
+        self._committers: set[object] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler()
 
     @classmethod
@@ -68,9 +68,9 @@ class GroupCommit:
         self._count(len(upload.fixes))
         self._queued += len(upload.fixes)
         if self._wants_committer():
-            committer = asyncio.create_task(self._commit_all(), name="ingest-commit")
-            self._committers.add(committer)
-            committer.add_done_callback(self._committers.discard)
+            place = object()
+            self._committers.add(place)
+            self._run(self._commit_all(place), name="ingest-commit")
         return await done
 
     def _wants_committer(self) -> bool:
@@ -80,24 +80,31 @@ class GroupCommit:
         worth = self._queued >= settings.INGEST_FURTHER_COMMIT_FIXES
         return worth and len(self._committers) < settings.INGEST_COMMITS_AT_ONCE
 
-    async def _commit_all(self) -> None:
-        while self._waiting:
-            batch = self._take()
-            uploads = [upload for upload, _ in batch]
-            results: Sequence[Result]
-            told: dict[str, Told] = {}
-            try:
-                with COMMITS.time():
-                    committed = await run_on_platform(commit_uploads, uploads)
-                results, told = committed.results, committed.told
-            except Exception as error:  # told to each of the phones
-                results = [error] * len(batch)
-            self._count(-sum(len(upload.fixes) for upload in uploads))
-            _measure(results)
-            for (_, done), result in zip(batch, results, strict=True):
-                _settle(done, result)
-            for schema, what in told.items():
-                self._tell(schema, what)
+    async def _commit_all(self, place: object) -> None:
+        try:
+            while self._waiting:
+                await self._commit_some()
+        finally:
+            # Here and not when the task is done, which is later: what comes between would wait.
+            self._committers.discard(place)
+
+    async def _commit_some(self) -> None:
+        batch = self._take()
+        uploads = [upload for upload, _ in batch]
+        results: Sequence[Result]
+        told: dict[str, Told] = {}
+        try:
+            with COMMITS.time():
+                committed = await run_on_platform(commit_uploads, uploads)
+            results, told = committed.results, committed.told
+        except Exception as error:  # told to each of the phones
+            results = [error] * len(batch)
+        self._count(-sum(len(upload.fixes) for upload in uploads))
+        _measure(results)
+        for (_, done), result in zip(batch, results, strict=True):
+            _settle(done, result)
+        for schema, what in told.items():
+            self._tell(schema, what)
 
     def _count(self, fixes: int) -> None:
         self._fixes += fixes
@@ -118,17 +125,20 @@ class GroupCommit:
     def _tell(self, schema: str, told: Told) -> None:
         # The phones need not wait for it; versions keep two of these in order.
         if told.changes:
-            self._send(abroadcast_state(company_stream(schema, MAP_STREAM), told.changes))
+            self._run(
+                abroadcast_state(company_stream(schema, MAP_STREAM), told.changes),
+                name="ingest-tell",
+            )
         for technician_id, event in told.visits:
             stream = company_stream(schema, technician_stream(technician_id))
-            self._send(abroadcast(stream, to_proposal(event)))
+            self._run(abroadcast(stream, to_proposal(event)), name="ingest-tell")
         for technician_id in told.late:
             self._settler.add(schema, technician_id)
 
-    def _send(self, sending: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(sending, name="ingest-tell")
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    def _run(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
