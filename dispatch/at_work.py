@@ -32,21 +32,20 @@ class AtWork(msgspec.Struct, frozen=True):
 
     def on_trip(self, at: float) -> bool:
         """Whether they are on a job: from “on my way” until it is done."""
-        return any(
-            job.on_the_way_at is not None
-            and job.on_the_way_at <= at
-            and (job.done_at is None or at < job.done_at)
-            for job in self.jobs
-        )
+        for job in self.jobs:
+            begun = job.on_the_way_at is not None and job.on_the_way_at <= at
+            if begun and (job.done_at is None or at < job.done_at):
+                return True
+        return False
 
     def under_way(self, at: float) -> bool:
         """Whether they drive to a job at a moment."""
-        return any(
-            job.on_the_way_at is not None
-            and job.on_the_way_at <= at
-            and all(end is None or at < end for end in (job.arrived_at, job.done_at))
-            for job in self.jobs
-        )
+        for job in self.jobs:
+            if job.on_the_way_at is not None and job.on_the_way_at <= at:
+                ends = (job.arrived_at, job.done_at)
+                if all(end is None or at < end for end in ends):
+                    return True
+        return False
 
 
 #: One whom nothing is known of.

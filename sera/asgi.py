@@ -38,7 +38,7 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
 
 
 http = Metrics(
-    BodyLimit(FormatsEndpoint(FixesEndpoint(django_http)), max_bytes=settings.MAX_BODY_BYTES),
+    BodyLimit(FixesEndpoint(FormatsEndpoint(django_http)), max_bytes=settings.MAX_BODY_BYTES),
     token=settings.METRICS_TOKEN,
 )
 application = ProtocolTypeRouter({"http": http, "websocket": websocket})

@@ -27,10 +27,14 @@ class BodyLimit:
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared[:20]) > self._max_bytes:
-            await self._refuse(send, f"{declared[:20].decode()} bytes")
-            return
+        for name, declared in scope["headers"]:
+            if name == b"content-length" and declared.isdigit():
+                # The server reads no more than was declared.
+                if int(declared[:20]) > self._max_bytes:
+                    await self._refuse(send, f"{declared[:20].decode()} bytes")
+                else:
+                    await self._application(scope, receive, send)
+                return
         received = 0
         started = False
 

@@ -52,7 +52,7 @@ class Env(BaseSettings):
     DATABASE_POOL_SIZE: Annotated[int, Field(ge=1, le=200)] = 12
     # Threads that do database work for sockets; each may hold one pooled connection, so the
     # rest of the pool is left to HTTP requests.
-    SOCKET_DATABASE_THREADS: Annotated[int, Field(ge=1, le=100)] = 4
+    SOCKET_DATABASE_THREADS: Annotated[int, Field(ge=1, le=100)] = 6
 
     # When a server process ends, its sockets are sent away spread over this long, so that they
     # do not come back all at once.

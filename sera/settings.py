@@ -293,7 +293,7 @@ INGEST_MAX_WAITING_FIXES = 20_000
 INGEST_MAX_COMMIT_FIXES = 2_000
 # Commits of one process under way at once: while one waits for the database, the next is worked
 # out. More would only make the batches smaller, and so would another one for little.
-INGEST_COMMITS_AT_ONCE = 2
+INGEST_COMMITS_AT_ONCE = 3
 INGEST_FURTHER_COMMIT_FIXES = 500
 INGEST_RETRY_AFTER_SECONDS = 2
 # Late fixes make a technician's track be worked through again, this many fixes in a transaction:

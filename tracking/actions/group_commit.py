@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -49,6 +50,11 @@ class GroupCommit:
             return _of_loops[loop]
         except KeyError:
             return _of_loops.setdefault(loop, cls())
+
+    @property
+    def waiting(self) -> int:
+        """Fixes that wait for a commit or are in one."""
+        return self._fixes
 
     async def record(self, upload: Upload) -> Recorded:
         """Store an upload; one outcome per fix, in order, once they are committed.
@@ -108,7 +114,6 @@ class GroupCommit:
 
     def _count(self, fixes: int) -> None:
         self._fixes += fixes
-        WAITING.inc(fixes)
 
     def _take(self) -> list[tuple[Upload, asyncio.Future[Recorded]]]:
         """The oldest, as many as one commit may hold; at least one."""
@@ -142,14 +147,18 @@ class GroupCommit:
 
 
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
+# Asked for when it is read: counting each upload there costs more than the upload's own counting.
+WAITING.set_function(lambda: sum(commit.waiting for commit in list(_of_loops.values())))
 
 
 def _measure(results: Sequence[Result]) -> None:
+    recorded = [result.outcomes for result in results if isinstance(result, Recorded)]
+    for (status, reason), count in Counter(chain.from_iterable(recorded)).items():
+        FIXES.labels(reason or status).inc(count)
     for result in results:
         match result:
             case Recorded():
-                for (status, reason), count in Counter(result.outcomes).items():
-                    FIXES.labels(reason or status).inc(count)
+                pass
             case NotSignedIn():
                 REFUSALS.labels("signed_out").inc()
             case CompanyFailed():

@@ -123,9 +123,8 @@ def send_store(
 
     Whoever sends this holds the tracks of `states`.
     """
-    columns = [
-        write(map(attrgetter(f"fix.{name}"), fixes)) for name, (_, write) in _COLUMNS.items()
-    ]
+    forms = [new.fix for new in fixes]
+    columns = [write(map(attrgetter(name), forms)) for name, (_, write) in _COLUMNS.items()]
     cursor.execute(
         _statement(schema),
         [

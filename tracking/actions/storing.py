@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -90,7 +91,8 @@ class CompanyPart:
 
     def __init__(self, schema: str, readings: Sequence[Reading], *, received_at: datetime) -> None:
         self._schema, self._readings, self._received_at = schema, readings, received_at
-        self._good: list[Reading] = []
+        # Whether each one's phone is signed in.
+        self._good: list[bool] = []
         self._policy = Policy()
         self._technicians: dict[int, _Technician] = {}
         # Cursors of statements that were sent.
@@ -119,14 +121,13 @@ class CompanyPart:
         """Work out what the new fixes mean."""
         known = read_signed_in_phones(self._phones) if self._phones is not None else set()
         self._good = [
-            reading
+            reading.session is None or (reading.session, reading.technician_id) in known
             for reading in self._readings
-            if reading.session is None or (reading.session, reading.technician_id) in known
         ]
         work = read_at_work(self._work)
         self._policy, tracks = read_tracks(self._tracks)
         earliest = self._received_at - timedelta(days=self._policy.retention_days)
-        for reading in self._good:
+        for reading in compress(self._readings, self._good):
             number = reading.technician_id
             technician = self._technicians.get(number)
             if technician is None:
@@ -172,14 +173,14 @@ class CompanyPart:
             late = done.late
             self._write_rare(cursor)
         now = self._received_at.timestamp()
-        recorded: list[Recorded | None] = [None] * len(self._readings)
-        places = {id(reading): place for place, reading in enumerate(self._readings)}
-        for reading in self._good:
+        recorded: list[Recorded | None] = []
+        for reading, is_good in zip(self._readings, self._good, strict=True):
+            if not is_good:
+                recorded.append(None)
+                continue
             technician = self._technicians[reading.technician_id]
-            recorded[places[id(reading)]] = Recorded(
-                [technician.outcome(fix) for fix in reading.fixes],
-                profile_at(self._policy, technician.work, now),
-            )
+            outcomes = [technician.outcome(fix) for fix in reading.fixes]
+            recorded.append(Recorded(outcomes, profile_at(self._policy, technician.work, now)))
         visits = [
             (number, event)
             for number, technician in self._technicians.items()

@@ -124,10 +124,14 @@ class Engine:
         state.good = place
 
     def _choose_sites(self, at: int) -> None:
-        self._present = [site for site in self._sites if site.since <= at <= site.until]
-        changes = [site.since for site in self._sites if site.since > at]
-        changes += [site.until + 1 for site in self._present]
-        self._present_until = min(changes, default=NEVER)
+        self._present, until = [], NEVER
+        for site in self._sites:
+            if site.since > at:
+                until = min(until, site.since)
+            elif site.until >= at:
+                self._present.append(site)
+                until = min(until, site.until + 1)
+        self._present_until = until
 
 
 def _place(point: Point) -> Place:

@@ -28,7 +28,7 @@ class BatchResults:
         """`id` is what the phone called it, where that is not the fix's id as we write it."""
         self.fixes.append(fix)
         self._good.append(len(self._results))
-        self._add(str(fix.id) if id is None else id)
+        self._add(fix.id if id is None else id)
 
     def add_rejected(self, errors: Sequence[FieldError], *, id: Any = None) -> None:  # noqa: A002
         self._add(id, status="rejected", errors=msgspec.to_builtins(errors))
