@@ -23,7 +23,7 @@ SELECT phone.id, technician.id
 FROM {schema}.dispatch_phonesession phone
 JOIN {schema}.dispatch_user person ON person.id = phone.user_id
 JOIN {schema}.dispatch_technician technician ON technician.user_id = person.id
-WHERE phone.id = ANY(%s)
+WHERE phone.id = ANY(%s::uuid[])
   AND phone.revoked_at IS NULL AND person.is_active AND technician.is_active
 """
 # All in one value of JSON: there is little to read.
@@ -56,7 +56,7 @@ SELECT json_agg(json_build_array(
     )
 ))::text
 FROM {schema}.dispatch_technician technician
-WHERE technician.id = ANY(%s)
+WHERE technician.id = ANY(%s::int8[])
 """
 
 _Row = tuple[int, bool, list[tuple[float, float]] | None, list[JobAtWork] | None]

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from itertools import chain
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from django.conf import settings
 
@@ -41,6 +41,7 @@ class GroupCommit:
         self._committers: set[object] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._settler = Settler()
+        _all.add(self)
 
     @classmethod
     def current(cls) -> GroupCommit:
@@ -146,9 +147,10 @@ class GroupCommit:
         task.add_done_callback(self._tasks.discard)
 
 
+_all: WeakSet[GroupCommit] = WeakSet()
 _of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, GroupCommit] = WeakKeyDictionary()
 # Asked for when it is read: counting each upload there costs more than the upload's own counting.
-WAITING.set_function(lambda: sum(commit.waiting for commit in list(_of_loops.values())))
+WAITING.set_function(lambda: sum(commit.waiting for commit in list(_all)))
 
 
 def _measure(results: Sequence[Result]) -> None:

@@ -19,7 +19,7 @@ FROM {schema}.tracking_policy policy
 UNION ALL
 SELECT technician_id, state, lag, NULL FROM (
     SELECT technician_id, state, lag FROM {schema}.tracking_track
-    WHERE technician_id = ANY(%s) ORDER BY technician_id FOR UPDATE SKIP LOCKED
+    WHERE technician_id = ANY(%s::int8[]) ORDER BY technician_id FOR UPDATE SKIP LOCKED
 ) track
 """
 _ADD = """
