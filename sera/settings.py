@@ -309,8 +309,11 @@ SETTLE_RUN_SECONDS = 10 * 60
 CLOCK_LAG_FADES = 0.02
 # A job's site is watched from so long before its window until so long after it.
 JOB_NEAR_HOURS = 12
-# Jobs of one technician that are watched at once.
+# Jobs of one technician that are watched at once: for each day of what a phone uploads…
 JOBS_AT_WORK = 30
+# …and altogether, of a phone that comes back after days: a month of eight a day, and a bound to
+# what one that sends fixes of any time costs.
+JOBS_OF_DAYS = 300
 # How a phone is told to track, by what its technician does. A fix costs the phone's battery little
 # against an upload: metres between fixes, seconds between them, seconds between uploads.
 TRACKING_PROFILES: dict[str, dict[str, float]] = {

@@ -178,9 +178,7 @@ class _Settling:
         ask_at_work(
             self._cursor,
             self._schema,
-            [self._technician],
-            since=part.start,
-            until=part.end,
+            {self._technician: (part.start, part.end)},
             most=settings.SETTLE_MAX_FIXES,
         )
         work = read_at_work(self._cursor).get(self._technician, NOT_PLANNED)

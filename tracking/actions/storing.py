@@ -117,11 +117,16 @@ class CompanyPart:
         if sessions:
             self._phones = cursor()
             ask_signed_in_phones(self._phones, self._schema, sessions)
-        moments = [fix.recorded_at for reading in readings for fix in reading.fixes]
-        moments.append(self._received_at)
+        now = self._received_at
+        # Of each technician for themselves: how much is asked for is bounded.
+        spans: dict[int, tuple[datetime, datetime]] = {}
+        for reading in readings:
+            since, until = spans.get(reading.technician_id, (now, now))
+            moments = [fix.recorded_at for fix in reading.fixes]
+            span = min(moments, default=now), max(moments, default=now)
+            spans[reading.technician_id] = min(since, span[0]), max(until, span[1])
         self._work = cursor()
-        numbers = {reading.technician_id for reading in readings}
-        ask_at_work(self._work, self._schema, numbers, since=min(moments), until=max(moments))
+        ask_at_work(self._work, self._schema, spans)
         self._tracks = cursor()
         sending = {reading.technician_id for reading in readings if reading.fixes}
         ask_tracks(self._tracks, self._schema, sorted(sending))
