@@ -148,7 +148,7 @@ class CompanyPart:
                 technician = _Technician(work.get(number, NOT_PLANNED))
                 self._technicians[number] = technician
             for fix in reading.fixes:
-                technician.add(fix, self._policy, earliest)
+                technician.add(fix, self._policy, earliest, self._received_at)
         sending = {n: each for n, each in sorted(self._technicians.items()) if each.fixes}
         tracks |= add_tracks(cursor, self._schema, [n for n in sending if n not in tracks])
         for number, technician in sending.items():
@@ -229,14 +229,15 @@ class _Technician:
         self.is_held = False
         self.lag: float | None = None
 
-    def add(self, fix: FixForm, policy: Policy, earliest: datetime) -> None:
+    def add(self, fix: FixForm, policy: Policy, earliest: datetime, received_at: datetime) -> None:
         if fix.id in self.fixes or fix.id in self.refused:
             return
         if fix.heading == 360:
             fix = msgspec.structs.replace(fix, heading=0.0)
         if fix.recorded_at < earliest:
             self.refused[fix.id] = TOO_OLD
-        elif not _wants(policy, self.work, fix.recorded_at.timestamp()):
+        # Of a clock that runs ahead it is known that it was no later than now.
+        elif not _wants(policy, self.work, min(fix.recorded_at, received_at).timestamp()):
             self.refused[fix.id] = OFF_SHIFT
         else:
             self.fixes[fix.id] = fix
