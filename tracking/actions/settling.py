@@ -183,7 +183,7 @@ class _Settling:
         )
         work = read_at_work(self._cursor).get(self._technician, NOT_PLANNED)
         sites = to_sites(work, radius=policy.site_radius, near=near)
-        engine = Engine(state, to_thresholds(policy), sites)
+        engine, waits = Engine(state, to_thresholds(policy), sites), state.held
         checkpoints: list[tuple[int, datetime, bytes]] = []
         for fix in fixes:
             engine.take(_point(fix))
@@ -195,7 +195,9 @@ class _Settling:
             state.since_checkpoint = 0
             checkpoints.append((self._technician, part.end, encode_state(state)))
         held = {fix.id: fix.reason for fix in fixes}
-        judged: dict[UUID, Reason | None] = {id_: reason for _, id_, reason in engine.judged}
+        # Who followed it to another verdict may have done so through what is not stored.
+        judged: dict[UUID, Reason | None] = {} if waits is None else {waits.id: "unconfirmed"}
+        judged |= {id_: reason for _, id_, reason in engine.judged}
         changed = {
             id_: reason for id_, reason in judged.items() if id_ not in held or held[id_] != reason
         }

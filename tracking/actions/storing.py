@@ -23,7 +23,7 @@ from dispatch.phones_at_work import (
     read_at_work,
     read_signed_in_phones,
 )
-from tracking.actions.following import Followed, follow, to_sites, to_thresholds
+from tracking.actions.following import Followed, follow, has_order, to_sites, to_thresholds
 from tracking.actions.opening import Opened, add_tracks, ask_tracks, read_tracks
 from tracking.actions.outcomes import (
     KNOWN,
@@ -264,7 +264,8 @@ class _Technician:
     def new_fixes(self, number: int) -> Iterator[NewFix]:
         reasons, late = self.followed.reasons, self.followed.late
         for id_, fix in self.fixes.items():
-            yield NewFix(number, reasons[id_], id_ in late, fix)
+            reason = reasons[id_]
+            yield NewFix(number, reason, id_ in late if has_order(reason) else None, fix)
 
     def outcome(self, fix: FixForm) -> Outcome:
         """The outcome of the first fix with its id; further ones are known then."""
