@@ -7,6 +7,7 @@ order fixes came, and how often.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,6 +52,8 @@ from tracking.models import (
 )
 from tracking.queries import POSITION_FIELDS
 from tracking.queries import policy as company_policy
+
+logger = logging.getLogger(__name__)
 
 #: Why a track is worked through again; of several, the first of these is told. What was erased is
 #: on no record.
@@ -145,14 +148,16 @@ class _Settling:
 
     def _beginning(self, since: datetime) -> tuple[datetime, State]:
         """The moment after which to begin, and what was known then."""
-        checkpoint = (
-            Checkpoint.objects.filter(technician_id=self._technician, recorded_at__lt=since)
-            .order_by("-recorded_at")
-            .first()
-        )
-        if checkpoint is None:
-            return _FIRST, State()
-        return checkpoint.recorded_at, decode_state(bytes(checkpoint.state))
+        checkpoints = Checkpoint.objects.filter(technician_id=self._technician)
+        while checkpoint := (
+            checkpoints.filter(recorded_at__lt=since).order_by("-recorded_at").first()
+        ):
+            since = checkpoint.recorded_at
+            try:
+                return since, decode_state(bytes(checkpoint.state))
+            except msgspec.MsgspecError:
+                logger.exception("a checkpoint cannot be read; the one before it is taken")
+        return _FIRST, State()
 
     def _read(self, start: datetime, state: State) -> list[Fix]:
         """Some fixes after those that `state` knows, one more than may be taken."""
