@@ -296,6 +296,11 @@ INGEST_MAX_COMMIT_FIXES = 2_000
 INGEST_COMMITS_AT_ONCE = 3
 INGEST_FURTHER_COMMIT_FIXES = 500
 INGEST_RETRY_AFTER_SECONDS = 2
+# A commit waits for a lock of one company, such as a migration's, and all companies' phones in it
+# wait too: longer than any of our own transactions, and far below a phone's patience…
+INGEST_LOCK_SECONDS = 2
+# …and that company's phones are told to come back for so long, before it is tried again.
+INGEST_LOCKED_SECONDS = 5
 # Late fixes make a technician's track be worked through again, this many fixes in a transaction:
 # half a second in which the phone's new fixes are stored but not followed.
 SETTLE_MAX_FIXES = 20_000

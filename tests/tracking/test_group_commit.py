@@ -25,6 +25,7 @@ from tracking.actions import (
     NotSignedIn,
     Recorded,
     Upload,
+    committing,
     group_commit,
 )
 from tracking.fixes import FixForm
@@ -204,6 +205,42 @@ async def test_company_that_is_broken_costs_the_others_nothing(
     assert isinstance(second, CompanyFailed)
     assert await in_thread(latitudes, acme) == [60.01, 60.02]
     assert statuses(await commit.record(upload(acme, ours, fix(2, lat=60.03)))) == [["stored"]]
+
+
+async def test_company_that_is_locked_is_waited_for_once(
+    acme: Persona,
+    globex: Persona,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    told: list[Any],
+) -> None:
+    monkeypatch.setattr(committing, "_locked", {})
+    ours, theirs = await in_thread(signed_in, acme), await in_thread(signed_in, globex)
+    commits, commit = Commits(monkeypatch), GroupCommit()
+    with psycopg.connect(database_url) as migration:
+        lock = f"LOCK TABLE {globex.schema}.tracking_fix IN SHARE MODE"
+        migration.execute(lock)  # type: ignore[call-overload]
+        sending = await sent(
+            commit,
+            commits,
+            upload(acme, ours, fix(0, lat=60.01)),
+            upload(globex, theirs, fix(0, lat=-60.01)),
+            upload(acme, ours, fix(1, lat=60.02)),
+        )
+        commits.go.set()
+        async with asyncio.timeout(10):
+            first, second, third = await asyncio.gather(*sending, return_exceptions=True)
+        assert statuses(first, third) == [["stored"], ["stored"]]
+        assert isinstance(second, CompanyFailed)
+        settings.INGEST_LOCK_SECONDS = 100  # it is not waited for again
+        async with asyncio.timeout(10):
+            with pytest.raises(CompanyFailed):
+                await commit.record(upload(globex, theirs, fix(1)))
+    settings.INGEST_LOCK_SECONDS = 2
+    committing._locked.clear()
+    assert statuses(await commit.record(upload(globex, theirs, fix(2)))) == [["stored"]]
+    assert await in_thread(latitudes, acme) == [60.01, 60.02]
 
 
 async def test_phone_that_was_signed_out_stores_nothing_and_holds_up_nobody(
