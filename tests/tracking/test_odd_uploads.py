@@ -16,7 +16,7 @@ from tests.tracking.test_following import MORNING, SITE, STEP, day, fix, told, u
 from tests.world import Persona
 from tracking.actions import record_fixes, unsettled_technicians
 from tracking.fixes import FixForm
-from tracking.models import Checkpoint, Fix, Policy, Position, Recount, Trip, Visit
+from tracking.models import Checkpoint, Correction, Fix, Policy, Position, Recount, Trip, Visit
 from tracking.tasks import settle_tracks
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +75,21 @@ def test_a_phone_that_comes_back_after_days_is_seen_at_all_the_jobs_of_its_days(
     assert timezone.now() > MORNING + timedelta(hours=24 + 2 * 40)
     upload(sorted(day(), key=lambda each: each.recorded_at))
     assert [visit.job_id for visit in Visit.objects.all()] == [1]
+
+
+@pytest.mark.parametrize("gone", ["cancelled", "given to another"])
+def test_a_late_fix_takes_back_no_visit_to_a_job_that_is_gone(gone: str) -> None:
+    fixes = sorted(day(), key=lambda each: each.recorded_at)
+    late = fixes.pop(300)
+    upload(fixes)
+    (before,) = Visit.objects.values()
+    if gone == "cancelled":
+        Job.objects.update(status="cancelled")
+    else:
+        Job.objects.update(technician=2)
+    upload([late])
+    assert list(Visit.objects.values()) == [before]
+    assert not Correction.objects.exists()
 
 
 def test_a_clock_that_runs_ahead_brings_nobody_to_work() -> None:

@@ -22,11 +22,10 @@ from django.utils import timezone
 
 from cable import State as MapState
 from cable import broadcast_state
-from dispatch.at_work import NOT_PLANNED
-from dispatch.phones_at_work import ask_at_work, read_at_work
 from tenants.context import current_schema
 from tenants.streams import company_stream
-from tracking.actions.following import from_engine_time, to_engine_time, to_sites, to_thresholds
+from tracking.actions.following import from_engine_time, to_engine_time, to_thresholds
+from tracking.actions.past_sites import Visits, past_sites
 from tracking.actions.storing import MAP_STREAM
 from tracking.actions.telling import write_checkpoints, write_events, write_reasons
 from tracking.engine import (
@@ -34,6 +33,7 @@ from tracking.engine import (
     Engine,
     Point,
     Reason,
+    Site,
     State,
     decode_state,
     encode_state,
@@ -59,8 +59,6 @@ logger = logging.getLogger(__name__)
 #: on no record.
 CAUSES = ("erasure", "policy", "late")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-
-Visits = dict[int, list[tuple[datetime, datetime | None]]]
 
 
 class _Part(msgspec.Struct):
@@ -131,7 +129,10 @@ class _Settling:
         part = _Part(start, end, not more)
         before = self._visits(part)
         self._forget(part)
-        self._work(fixes, state, policy, part)
+        sites = past_sites(
+            self._cursor, self._schema, technician, (start, end), before, radius=policy.site_radius
+        )
+        self._work(fixes, state, policy, part, sites)
         cause = next(each for each in CAUSES if each in causes)
         if cause != "erasure":
             self._correct(before, self._visits(part), cause)
@@ -178,16 +179,14 @@ class _Settling:
         Visit.objects.filter(mine, _within("left_by", part)).update(left_at=None, left_by=None)
         Checkpoint.objects.filter(mine, recorded_at__gt=part.start).delete()
 
-    def _work(self, fixes: Sequence[Fix], state: State, policy: Policy, part: _Part) -> None:
-        near = timedelta(hours=settings.JOB_NEAR_HOURS)
-        ask_at_work(
-            self._cursor,
-            self._schema,
-            {self._technician: (part.start, part.end)},
-            most=settings.SETTLE_MAX_FIXES,
-        )
-        work = read_at_work(self._cursor).get(self._technician, NOT_PLANNED)
-        sites = to_sites(work, radius=policy.site_radius, near=near)
+    def _work(
+        self,
+        fixes: Sequence[Fix],
+        state: State,
+        policy: Policy,
+        part: _Part,
+        sites: Sequence[Site],
+    ) -> None:
         engine, waits = Engine(state, to_thresholds(policy), sites), state.held
         checkpoints: list[tuple[int, datetime, bytes]] = []
         for fix in fixes:
