@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
@@ -110,7 +110,7 @@ class _Commit:
             if len(schemas) == 1:
                 _locked[schemas[0]] = time.monotonic() + settings.INGEST_LOCKED_SECONDS
             return False
-        except DatabaseError:
+        except Exception:  # in one company's rows there may be anything
             logger.exception("fixes of %.200s are not stored", ", ".join(schemas))
             return False
         for schema, stored in found.items():
