@@ -9,15 +9,17 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 from msgspec.structs import replace
+from pytest_django import Settings
 
-from dispatch.models import Customer, Job, Shift, Technician
+from dispatch.models import Customer, Job, Shift, Technician, User
 from tenants.context import company_scope
 from tests.tracking.test_following import MORNING, SITE, STEP, day, fix, told, upload
 from tests.world import Persona
-from tracking.actions import record_fixes, unsettled_technicians
+from tracking import tasks
+from tracking.actions import record_fixes, settle_part, settle_track, unsettled_technicians
+from tracking.actions.policy import change_policy
 from tracking.fixes import FixForm
 from tracking.models import Checkpoint, Correction, Fix, Policy, Position, Recount, Trip, Visit
-from tracking.tasks import settle_tracks
 
 pytestmark = pytest.mark.django_db
 
@@ -123,8 +125,6 @@ def test_a_broken_checkpoint_costs_only_time() -> None:
 def test_a_track_that_cannot_be_settled_holds_up_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tracking import tasks
-
     settle = tasks.settle_part
 
     def break_first(*, technician_id: int) -> tuple[int, bool]:
@@ -136,5 +136,37 @@ def test_a_track_that_cannot_be_settled_holds_up_no_other(
     for technician in (1, 2):
         record_fixes(technician_id=technician, fixes=[fix(0, SITE[0])])
         Recount.objects.create(technician_id=technician, since=MORNING, cause="late")
-    assert settle_tracks() == 1
+    assert tasks.settle_tracks() == 1
     assert unsettled_technicians() == [1]
+
+
+def test_parts_that_find_the_same_again_are_no_correction(settings: Settings) -> None:
+    upload(sorted(day(), key=lambda each: each.recorded_at))
+    expected = told()
+    for size in (100, 150, 200, 400):
+        settings.SETTLE_MAX_FIXES = size
+        Recount.objects.create(technician_id=1, since=MORNING, cause="policy")
+        settle_track(technician_id=1)
+        found = told()
+        assert {**found, "state": None} == {**expected, "state": None}
+    assert not Correction.objects.exists()
+
+
+def test_a_part_that_ends_with_a_mocked_fix_leaves_none_out(settings: Settings) -> None:
+    settings.SETTLE_MAX_FIXES = 3
+    standing = [replace(fix(n * 10, SITE[0]), id=uuid.UUID(int=2**127 + n)) for n in range(2)]
+    mocked = replace(fix(20, SITE[0] + STEP, mock=True), id=uuid.UUID(int=1))
+    poor = replace(fix(20, SITE[0], accuracy=900.0), id=uuid.UUID(int=2))
+    upload([*standing, mocked, poor])
+    assert Fix.objects.get(id=poor.id).reason == "accuracy"
+    change_policy(changes={"max_accuracy": 1_000}, by=User.objects.get(pk=1))
+    settle_track(technician_id=1)
+    assert Fix.objects.get(id=poor.id).reason is None
+
+
+def test_many_mocked_fixes_of_one_moment_come_to_an_end(settings: Settings) -> None:
+    settings.SETTLE_MAX_FIXES = 3
+    upload([fix(10, SITE[0] + n * STEP, mock=True) for n in range(7)])
+    Recount.objects.create(technician_id=1, since=MORNING, cause="late")
+    parts = [settle_part(technician_id=1) for _ in range(3)]
+    assert parts == [(3, True), (3, True), (1, False)]

@@ -128,11 +128,13 @@ class _Settling:
         end = fixes[-1].recorded_at if fixes else start
         part = _Part(start, end, not more)
         before = self._visits(part)
+        ends = self._ends_beyond(part)
         self._forget(part)
         sites = past_sites(
             self._cursor, self._schema, technician, (start, end), before, radius=policy.site_radius
         )
         self._work(fixes, state, policy, part, sites)
+        self._keep(ends)
         cause = next(each for each in CAUSES if each in causes)
         if cause != "erasure":
             self._correct(before, self._visits(part), cause)
@@ -171,6 +173,19 @@ class _Settling:
             )[: settings.SETTLE_MAX_FIXES + 1]
         )  # fmt: skip
 
+    def _ends_beyond(self, part: _Part) -> list[Visit]:
+        """Visits that begin in this part and end in a later one."""
+        if part.is_last:
+            return []
+        rows = Visit.objects.filter(technician_id=self._technician, left_by__gt=part.end)
+        return list(rows.filter(_within("arrived_by", part)))
+
+    def _keep(self, ends: Iterable[Visit]) -> None:
+        """Let visits that were found again end as they did, until the part of their end tells."""
+        for visit in ends:
+            found = Visit.objects.filter(pk=visit.pk, left_by=None)
+            found.update(left_at=visit.left_at, left_by=visit.left_by)
+
     def _forget(self, part: _Part) -> None:
         """Take back what was found by the fixes of this part, and after it when it is the last."""
         mine = Q(technician_id=self._technician)
@@ -196,6 +211,8 @@ class _Settling:
                 at = from_engine_time(state.last_at)
                 checkpoints.append((self._technician, at, encode_state(state)))
         if not part.is_last and fixes:
+            # The next part goes on behind it, though it may be one that the engine passes over.
+            state.last_at, state.last_id = to_engine_time(part.end), fixes[-1].id
             state.since_checkpoint = 0
             checkpoints.append((self._technician, part.end, encode_state(state)))
         held = {fix.id: fix.reason for fix in fixes}
