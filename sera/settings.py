@@ -306,7 +306,8 @@ INGEST_LOCKED_SECONDS = 5
 SETTLE_MAX_FIXES = 20_000
 # One process's tracks that wait for that; what is beyond it, beat finds.
 SETTLE_MAX_WAITING = 10_000
-# Working through again begins at one of these: a late fix costs this many others at most.
+# Working through again begins at one of these: a late fix costs this many older ones at most, and
+# all that are newer.
 FIXES_BETWEEN_CHECKPOINTS = 250
 # Below CELERY_TASK_SOFT_TIME_LIMIT by more than one of these; what is left is for another task.
 SETTLE_RUN_SECONDS = 10 * 60
@@ -366,7 +367,7 @@ DAYS_MAX = 92
 # Read and held in memory at a time while a person's fixes are exported: some 2 MB.
 EXPORT_PAGE_ROWS = 2_000
 # Deleted in one transaction, some 0.1 s when they come from the disk. It holds a technician's
-# track, and the phones whose uploads share a commit with that technician's wait for it.
+# track: what their phone uploads meanwhile is stored, and followed later.
 RETENTION_BATCH_ROWS = 2_000
 # Below CELERY_TASK_SOFT_TIME_LIMIT by more than a batch; what is left is for the next run.
 RETENTION_RUN_SECONDS = 10 * 60

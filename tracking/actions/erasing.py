@@ -46,7 +46,7 @@ def continue_erasure(erasure_id: int, *, zone: ZoneInfo, seconds: float) -> Eras
     """Go on with an erasure for so long; idempotent.
 
     Each transaction deletes at most RETENTION_BATCH_ROWS fixes, trips, visits and checkpoints, and
-    locks the technician's track: their phone's uploads wait for it, and come before or after.
+    locks the technician's track: what their phone uploads meanwhile is stored, as if it came after.
 
     Raises:
         Erasure.DoesNotExist: it was never asked for.
