@@ -57,7 +57,7 @@ def fix(second: float, lat: float, lon: float = SITE[1], **fields: Any) -> FixFo
 
 def day() -> list[FixForm]:
     """Stands for 10 min, drives 6 km in 10 min to the job, is there for half an hour, drives on for
-    10 min and stands there; with a teleport, a jump of 300 m and a poor fix."""
+    10 min and stands there; with a teleport, a jump of 500 m and a poor fix."""
     south = SITE[0] - 60 * STEP
     fixes = [fix(n * 10, south) for n in range(60)]
     fixes += [fix(600 + n * 10, south + n * STEP) for n in range(60)]
@@ -65,7 +65,7 @@ def day() -> list[FixForm]:
     fixes += [fix(3_000 + n * 10, SITE[0] + n * STEP) for n in range(60)]
     fixes += [fix(3_600 + n * 10, SITE[0] + 60 * STEP) for n in range(60)]
     fixes.append(fix(905, 48.85, 2.35))
-    fixes.append(fix(2_005, SITE[0] + 3 * STEP))
+    fixes.append(fix(2_005, SITE[0] + 5 * STEP))
     fixes.append(fix(1_505, SITE[0] + STEP, accuracy=900.0))
     return fixes
 
@@ -385,14 +385,14 @@ def test_a_day_is_played_again(phone_of: Callable[..., Client], acme: Persona) -
     url = "/api/v1/technicians/1/replay/"
     answer = phone_of(acme).get(url, window).json()
     south, north = SITE[0] - 60 * STEP, SITE[0] + 60 * STEP
-    # Straight north; but who plays it sees them stand, and the fix 300 m ahead.
+    # Straight north; but who plays it sees them stand, and the fix 500 m ahead.
     played = list(zip(answer["times"], answer["coordinates"], strict=True))
     assert [(time[11:19], lat) for time, (_, lat) in played] == [
         ("08:00:00", pytest.approx(south)),
         ("08:10:00", pytest.approx(south)),
         ("08:20:00", pytest.approx(SITE[0])),
         ("08:33:20", pytest.approx(SITE[0])),
-        ("08:33:25", pytest.approx(SITE[0] + 3 * STEP)),
+        ("08:33:25", pytest.approx(SITE[0] + 5 * STEP)),
         ("08:33:30", pytest.approx(SITE[0])),
         ("08:50:00", pytest.approx(SITE[0])),
         ("09:00:00", pytest.approx(north)),
