@@ -17,7 +17,7 @@ WGS84 = Geod(ellps="WGS84")
 NAMES = ("car", "forest", "lake", "mountain", "run")
 VARIANTS = {"whole": list, "every fifth": lambda fixes: every(fixes, 5), "sparse": sparse}
 #: None of the fixes is flagged. The nearest to it: a receiver of the lake that had run on without
-#: signal catches up by 184 m in 2 s, which is less than a receiver that finds itself again may jump.
+#: signal catches up by 184 m in 2 s, less than a receiver that finds itself again may jump.
 #: Were it 184 km, it would be an outlier.
 FLAGGED: dict[str, list[tuple[str, str, str]]] = {
     "as recorded": [],
