@@ -6,7 +6,7 @@ and reading its rows are two steps, so that several can be under way together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -36,7 +36,8 @@ SELECT json_agg(json_build_array(
             EXTRACT(epoch FROM s.starts_at)::float8, EXTRACT(epoch FROM s.ends_at)::float8
         ) ORDER BY s.starts_at)
         FROM {schema}.dispatch_shift s
-        WHERE s.technician_id = technician.id AND s.starts_at <= %s AND s.ends_at >= %s
+        WHERE s.technician_id = technician.id
+          AND s.starts_at <= asked.until AND s.ends_at >= asked.since
     ),
     (
         SELECT json_agg(json_build_array(
@@ -50,13 +51,17 @@ SELECT json_agg(json_build_array(
         FROM (
             SELECT * FROM {schema}.dispatch_job job
             WHERE job.technician_id = technician.id AND job.status <> 'cancelled'
-              AND job.starts_at <= %s AND job.ends_at >= %s
-            ORDER BY job.starts_at DESC LIMIT %s
+              AND job.starts_at <= asked.until + asked.near
+              AND job.ends_at >= asked.since - asked.near
+            ORDER BY job.starts_at DESC LIMIT asked.most
         ) near
     )
 ))::text
-FROM {schema}.dispatch_technician technician
-WHERE technician.id = ANY(%s::int8[])
+FROM (
+    SELECT id, to_timestamp(since) AS since, to_timestamp(until) AS until, most, %s AS near
+    FROM unnest(%s::int8[], %s::float8[], %s::float8[], %s::int8[]) AS span (id, since, until, most)
+) asked
+JOIN {schema}.dispatch_technician technician USING (id)
 """
 
 _Row = tuple[int, bool, list[tuple[float, float]] | None, list[JobAtWork] | None]
@@ -79,23 +84,31 @@ def read_signed_in_phones(cursor: Any) -> set[tuple[UUID, int]]:
 def ask_at_work(
     cursor: Any,
     schema: str,
-    technicians: Iterable[int],
+    spans: Mapping[int, tuple[datetime, datetime]],
     *,
-    since: datetime,
-    until: datetime,
     most: int | None = None,
 ) -> None:
-    """Ask for shifts and jobs of these technicians of one company from `since` until `until`.
+    """Ask for shifts and jobs of technicians of one company, of each from one moment until another.
 
     A job counts from JOB_NEAR_HOURS before its window until as long after it; cancelled ones do
-    not. Of each technician at most `most`, the latest; None: JOBS_AT_WORK.
+    not. Of each technician at most `most`, the latest; None: JOBS_AT_WORK for each day of the
+    span, and JOBS_OF_DAYS altogether.
     """
-    near = timedelta(hours=settings.JOB_NEAR_HOURS)
-    most = settings.JOBS_AT_WORK if most is None else most
     cursor.execute(
         _statement(_AT_WORK, schema),
-        [until, since, until + near, since - near, most, list(technicians)],
+        [
+            timedelta(hours=settings.JOB_NEAR_HOURS),
+            list(spans),
+            [since.timestamp() for since, _ in spans.values()],
+            [until.timestamp() for _, until in spans.values()],
+            [_most(*span) if most is None else most for span in spans.values()],
+        ],
     )
+
+
+def _most(since: datetime, until: datetime) -> int:
+    days = (until - since).days + 1
+    return min(days * settings.JOBS_AT_WORK, settings.JOBS_OF_DAYS)
 
 
 def read_at_work(cursor: Any) -> dict[int, AtWork]:

@@ -296,6 +296,11 @@ INGEST_MAX_COMMIT_FIXES = 2_000
 INGEST_COMMITS_AT_ONCE = 3
 INGEST_FURTHER_COMMIT_FIXES = 500
 INGEST_RETRY_AFTER_SECONDS = 2
+# A commit waits for a lock of one company, such as a migration's, and all companies' phones in it
+# wait too: longer than any of our own transactions, and far below a phone's patience…
+INGEST_LOCK_SECONDS = 2
+# …and that company's phones are told to come back for so long, before it is tried again.
+INGEST_LOCKED_SECONDS = 5
 # Late fixes make a technician's track be worked through again, this many fixes in a transaction:
 # half a second in which the phone's new fixes are stored but not followed.
 SETTLE_MAX_FIXES = 20_000
@@ -309,8 +314,11 @@ SETTLE_RUN_SECONDS = 10 * 60
 CLOCK_LAG_FADES = 0.02
 # A job's site is watched from so long before its window until so long after it.
 JOB_NEAR_HOURS = 12
-# Jobs of one technician that are watched at once.
+# Jobs of one technician that are watched at once: for each day of what a phone uploads…
 JOBS_AT_WORK = 30
+# …and altogether, of a phone that comes back after days: a month of eight a day, and a bound to
+# what one that sends fixes of any time costs.
+JOBS_OF_DAYS = 300
 # How a phone is told to track, by what its technician does. A fix costs the phone's battery little
 # against an upload: metres between fixes, seconds between them, seconds between uploads.
 TRACKING_PROFILES: dict[str, dict[str, float]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from celery import shared_task
@@ -14,6 +15,8 @@ from tracking.actions import settle_part, unsettled_technicians
 from tracking.actions.erasing import continue_erasure
 from tracking.actions.retention import delete_expired_positions as delete_expired
 from tracking.queries.erasures import unfinished_erasures
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -30,7 +33,11 @@ def settle_tracks() -> int:
             if time.monotonic() > ends:
                 settle_tracks.delay()
                 return taken
-            count, more = settle_part(technician_id=technician)
+            try:
+                count, more = settle_part(technician_id=technician)
+            except Exception:  # the next run tries again; others' tracks do not wait for it
+                logger.exception("the track of technician %d is not settled", technician)
+                break
             taken += count
     return taken
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from django.db import OperationalError, connection
@@ -25,10 +26,11 @@ from tracking.actions import (
     NotSignedIn,
     Recorded,
     Upload,
+    committing,
     group_commit,
 )
 from tracking.fixes import FixForm
-from tracking.models import Fix, Position
+from tracking.models import Fix, Policy, Position
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -204,6 +206,96 @@ async def test_company_that_is_broken_costs_the_others_nothing(
     assert isinstance(second, CompanyFailed)
     assert await in_thread(latitudes, acme) == [60.01, 60.02]
     assert statuses(await commit.record(upload(acme, ours, fix(2, lat=60.03)))) == [["stored"]]
+
+
+@pytest.fixture
+def of_another_release(globex: Persona, database_url: str) -> Iterator[None]:
+    """One company has a column that this process does not know."""
+    table = f"{globex.schema}.tracking_policy"
+    with psycopg.connect(database_url, autocommit=True) as database:
+        add, drop = (f"ALTER TABLE {table} {what}" for what in ("ADD later int", "DROP later"))
+        database.execute(add)  # type: ignore[call-overload]
+        yield
+        database.execute(drop)  # type: ignore[call-overload]
+        database.execute(f"DELETE FROM {table}")  # type: ignore[call-overload]
+
+
+@pytest.mark.usefixtures("of_another_release")
+async def test_company_that_was_migrated_already_goes_on(globex: Persona, told: list[Any]) -> None:
+    def choose() -> None:
+        with company_scope(globex.schema):
+            Policy.objects.create(id=1, max_accuracy=50)
+
+    await in_thread(choose)
+    session, commit = await in_thread(signed_in, globex), GroupCommit()
+    poor = msgspec.structs.replace(fix(0), accuracy=60.0)
+    recorded = await commit.record(upload(globex, session, poor))
+    assert recorded.outcomes == [("stored", "accuracy")]
+
+
+@pytest.fixture
+def unreadable(globex: Persona, database_url: str) -> Iterator[None]:
+    """A job of one company is at no place."""
+    with psycopg.connect(database_url, autocommit=True) as database:
+        move = f"UPDATE {globex.schema}.dispatch_job SET lat = %s"
+        database.execute(move, ["NaN"])  # type: ignore[arg-type]
+        yield
+        database.execute(move, [60.53])  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("unreadable")
+async def test_company_whose_rows_cannot_be_read_costs_the_others_nothing(
+    acme: Persona, globex: Persona, monkeypatch: pytest.MonkeyPatch, told: list[Any]
+) -> None:
+    ours, theirs = await in_thread(signed_in, acme), await in_thread(signed_in, globex)
+    commits, commit = Commits(monkeypatch), GroupCommit()
+    sending = await sent(
+        commit,
+        commits,
+        upload(acme, ours, fix(0, lat=60.01)),
+        upload(globex, theirs, fix(0, lat=-60.01)),
+        upload(acme, ours, fix(1, lat=60.02)),
+    )
+    commits.go.set()
+    first, second, third = await asyncio.gather(*sending, return_exceptions=True)
+    assert statuses(first, third) == [["stored"], ["stored"]]
+    assert isinstance(second, CompanyFailed)
+
+
+async def test_company_that_is_locked_is_waited_for_once(
+    acme: Persona,
+    globex: Persona,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    told: list[Any],
+) -> None:
+    monkeypatch.setattr(committing, "_locked", {})
+    ours, theirs = await in_thread(signed_in, acme), await in_thread(signed_in, globex)
+    commits, commit = Commits(monkeypatch), GroupCommit()
+    with psycopg.connect(database_url) as migration:
+        lock = f"LOCK TABLE {globex.schema}.tracking_fix IN SHARE MODE"
+        migration.execute(lock)  # type: ignore[call-overload]
+        sending = await sent(
+            commit,
+            commits,
+            upload(acme, ours, fix(0, lat=60.01)),
+            upload(globex, theirs, fix(0, lat=-60.01)),
+            upload(acme, ours, fix(1, lat=60.02)),
+        )
+        commits.go.set()
+        async with asyncio.timeout(10):
+            first, second, third = await asyncio.gather(*sending, return_exceptions=True)
+        assert statuses(first, third) == [["stored"], ["stored"]]
+        assert isinstance(second, CompanyFailed)
+        settings.INGEST_LOCK_SECONDS = 100  # it is not waited for again
+        async with asyncio.timeout(10):
+            with pytest.raises(CompanyFailed):
+                await commit.record(upload(globex, theirs, fix(1)))
+    settings.INGEST_LOCK_SECONDS = 2
+    committing._locked.clear()
+    assert statuses(await commit.record(upload(globex, theirs, fix(2)))) == [["stored"]]
+    assert await in_thread(latitudes, acme) == [60.01, 60.02]
 
 
 async def test_phone_that_was_signed_out_stores_nothing_and_holds_up_nobody(

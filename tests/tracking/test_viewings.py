@@ -113,6 +113,13 @@ def test_who_looks_at_themself_is_no_viewer(acme: Persona) -> None:
     assert rows(acme) == [(3, 2, "live", 0, 0)]
 
 
+def test_reading_trips_is_told_to_the_technician(phone_of: PhoneOf, acme: Persona) -> None:
+    with patch.object(viewing.timezone, "now", lambda: NOON):
+        for client in (phone_of(acme, acme.dispatcher), phone_of(acme)):
+            assert client.get("/api/v1/trips/?technician=1").status_code == 200
+    assert rows(acme) == [(2, 1, "history", 0, 0)]
+
+
 @pytest.mark.usefixtures("positions")
 def test_reading_positions_and_history_is_told_to_the_technicians(
     phone_of: PhoneOf, acme: Persona, globex: Persona

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 import msgspec
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from cable import State
 from tracking.actions.outcomes import Recorded, Upload
@@ -26,6 +29,9 @@ class CompanyFailed(Exception):
 
 
 Result = Recorded | Exception
+
+# Companies of which something was locked, and until when they are not waited for.
+_locked: dict[str, float] = {}
 
 
 class Told(msgspec.Struct):
@@ -47,7 +53,9 @@ class Committed(msgspec.Struct):
 def commit_uploads(uploads: Sequence[Upload]) -> Committed:
     """Store uploads of any companies in one transaction.
 
-    A company whose part fails costs the others nothing: each is then committed by itself.
+    A company whose part fails costs the others nothing: each is then committed by itself. One of
+    which something is locked, as while it is migrated, is waited for INGEST_LOCK_SECONDS, and then
+    left out for INGEST_LOCKED_SECONDS.
 
     Raises what the database driver raises when the server cannot be reached.
     """
@@ -64,8 +72,9 @@ class _Commit:
         self._done = Committed([CompanyFailed() for _ in uploads], {})
 
     def run(self) -> Committed:
-        schemas = sorted(self._of_schema)  # one order of locks in all processes
-        if not self._try(schemas) and len(schemas) > 1:
+        # One order of locks in all processes.
+        schemas = sorted(schema for schema in self._of_schema if not _is_locked(schema))
+        if schemas and not self._try(schemas) and len(schemas) > 1:
             for schema in schemas:
                 self._try([schema])
         return self._done
@@ -81,6 +90,10 @@ class _Commit:
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 with sending_together() as new_cursor:
+                    new_cursor().execute(
+                        "SELECT set_config('lock_timeout', %s, true)",
+                        [f"{settings.INGEST_LOCK_SECONDS}s"],
+                    )
                     for part in parts.values():
                         part.ask(new_cursor)
                 for part in parts.values():
@@ -90,9 +103,14 @@ class _Commit:
                         part.store(new_cursor)
                 for schema, part in parts.items():
                     found[schema] = part.finish(cursor)
-        except (OperationalError, InterfaceError):
-            raise
-        except DatabaseError:
+        except (OperationalError, InterfaceError) as error:
+            if not isinstance(error.__cause__, DeadlockDetected | LockNotAvailable):
+                raise
+            logger.warning("fixes of %.200s wait for a lock: %s", ", ".join(schemas), error)
+            if len(schemas) == 1:
+                _locked[schemas[0]] = time.monotonic() + settings.INGEST_LOCKED_SECONDS
+            return False
+        except Exception:  # in one company's rows there may be anything
             logger.exception("fixes of %.200s are not stored", ", ".join(schemas))
             return False
         for schema, stored in found.items():
@@ -108,3 +126,10 @@ class _Commit:
             self._done.results[number] = NotSignedIn() if recorded is None else recorded
         if stored.changes or stored.visits or stored.late:
             self._done.told[schema] = Told(stored.changes, stored.visits, stored.late)
+
+
+def _is_locked(schema: str) -> bool:
+    if _locked.get(schema, 0.0) > time.monotonic():
+        return True
+    _locked.pop(schema, None)
+    return False

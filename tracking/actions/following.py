@@ -70,7 +70,7 @@ def follow(
             # Whatever is wrong with the track, the phone must get rid of its fixes.
             logger.exception("a track cannot be followed; its fixes are stored all the same")
     reasons = {point.id: judge_alone(point, thresholds) for point in points}
-    return Followed(reasons, {id_ for id_, reason in reasons.items() if _has_order(reason)})
+    return Followed(reasons, {id_ for id_, reason in reasons.items() if has_order(reason)})
 
 
 def _follow(
@@ -89,7 +89,7 @@ def _follow(
             engine.take(point)
         else:
             reasons[point.id] = reason = judge_alone(point, thresholds)
-            if _has_order(reason):
+            if has_order(reason):
                 late.add(point.id)
     found = Followed(reasons, late, events=engine.events)
     newest = 0
@@ -160,6 +160,6 @@ def to_sites(work: AtWork, *, radius: float, near: timedelta) -> list[Site]:
     ]
 
 
-def _has_order(reason: Reason | None) -> bool:
+def has_order(reason: Reason | None) -> bool:
     """Whether what comes of other fixes may depend on one with this verdict."""
     return reason not in ("future", "mock")

@@ -28,6 +28,7 @@ SELECT id, '' FROM unnest(%s::int8[]) AS id ORDER BY id
 ON CONFLICT DO NOTHING
 """
 _DEFAULT = Policy()
+_COLUMNS = {field.attname for field in Policy._meta.concrete_fields}
 
 
 class Opened(NamedTuple):
@@ -47,7 +48,9 @@ def read_tracks(cursor: Any) -> tuple[Policy, dict[int, Opened]]:
     policy, opened = _DEFAULT, {}
     for number, state, lag, chosen in cursor.fetchall():
         if number is None:
-            policy = Policy(**msgspec.json.decode(chosen))
+            # Another release may have added a column.
+            columns = msgspec.json.decode(chosen)
+            policy = Policy(**{name: columns[name] for name in columns.keys() & _COLUMNS})
         else:
             opened[number] = Opened(bytes(state), lag)
     return policy, opened

@@ -8,13 +8,14 @@ import logging
 from django.conf import settings
 
 from tenants.context import run_in_tenant
-from tracking.actions.settling import settle_track
+from tracking.actions.settling import settle_part
 
 logger = logging.getLogger(__name__)
 
 
 class Settler:
-    """Works tracks through one after the other; use it on one event loop.
+    """Works tracks through, one part of one after the other, so that a phone that keeps sending old
+    fixes holds up no other's track for longer than a part; use it on one event loop.
 
     What it loses when the process ends, or leaves since it failed, `settle_tracks` finds: the need
     for it is in the database.
@@ -37,7 +38,9 @@ class Settler:
                 schema, technician_id = next(iter(self._waiting))
                 del self._waiting[schema, technician_id]
                 try:
-                    await run_in_tenant(schema, settle_track, technician_id=technician_id)
+                    _, more = await run_in_tenant(schema, settle_part, technician_id=technician_id)
+                    if more:
+                        self.add(schema, technician_id)
                 except Exception:
                     logger.exception("a track of %s is not settled", schema)
         finally:

@@ -7,6 +7,7 @@ order fixes came, and how often.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,11 +22,10 @@ from django.utils import timezone
 
 from cable import State as MapState
 from cable import broadcast_state
-from dispatch.at_work import NOT_PLANNED
-from dispatch.phones_at_work import ask_at_work, read_at_work
 from tenants.context import current_schema
 from tenants.streams import company_stream
-from tracking.actions.following import from_engine_time, to_engine_time, to_sites, to_thresholds
+from tracking.actions.following import from_engine_time, to_engine_time, to_thresholds
+from tracking.actions.past_sites import Visits, past_sites
 from tracking.actions.storing import MAP_STREAM
 from tracking.actions.telling import write_checkpoints, write_events, write_reasons
 from tracking.engine import (
@@ -33,6 +33,7 @@ from tracking.engine import (
     Engine,
     Point,
     Reason,
+    Site,
     State,
     decode_state,
     encode_state,
@@ -52,12 +53,12 @@ from tracking.models import (
 from tracking.queries import POSITION_FIELDS
 from tracking.queries import policy as company_policy
 
+logger = logging.getLogger(__name__)
+
 #: Why a track is worked through again; of several, the first of these is told. What was erased is
 #: on no record.
 CAUSES = ("erasure", "policy", "late")
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-
-Visits = dict[int, list[tuple[datetime, datetime | None]]]
 
 
 class _Part(msgspec.Struct):
@@ -128,7 +129,10 @@ class _Settling:
         part = _Part(start, end, not more)
         before = self._visits(part)
         self._forget(part)
-        self._work(fixes, state, policy, part)
+        sites = past_sites(
+            self._cursor, self._schema, technician, (start, end), before, radius=policy.site_radius
+        )
+        self._work(fixes, state, policy, part, sites)
         cause = next(each for each in CAUSES if each in causes)
         if cause != "erasure":
             self._correct(before, self._visits(part), cause)
@@ -145,14 +149,16 @@ class _Settling:
 
     def _beginning(self, since: datetime) -> tuple[datetime, State]:
         """The moment after which to begin, and what was known then."""
-        checkpoint = (
-            Checkpoint.objects.filter(technician_id=self._technician, recorded_at__lt=since)
-            .order_by("-recorded_at")
-            .first()
-        )
-        if checkpoint is None:
-            return _FIRST, State()
-        return checkpoint.recorded_at, decode_state(bytes(checkpoint.state))
+        checkpoints = Checkpoint.objects.filter(technician_id=self._technician)
+        while checkpoint := (
+            checkpoints.filter(recorded_at__lt=since).order_by("-recorded_at").first()
+        ):
+            since = checkpoint.recorded_at
+            try:
+                return since, decode_state(bytes(checkpoint.state))
+            except msgspec.MsgspecError:
+                logger.exception("a checkpoint cannot be read; the one before it is taken")
+        return _FIRST, State()
 
     def _read(self, start: datetime, state: State) -> list[Fix]:
         """Some fixes after those that `state` knows, one more than may be taken."""
@@ -173,19 +179,15 @@ class _Settling:
         Visit.objects.filter(mine, _within("left_by", part)).update(left_at=None, left_by=None)
         Checkpoint.objects.filter(mine, recorded_at__gt=part.start).delete()
 
-    def _work(self, fixes: Sequence[Fix], state: State, policy: Policy, part: _Part) -> None:
-        near = timedelta(hours=settings.JOB_NEAR_HOURS)
-        ask_at_work(
-            self._cursor,
-            self._schema,
-            [self._technician],
-            since=part.start,
-            until=part.end,
-            most=settings.SETTLE_MAX_FIXES,
-        )
-        work = read_at_work(self._cursor).get(self._technician, NOT_PLANNED)
-        sites = to_sites(work, radius=policy.site_radius, near=near)
-        engine = Engine(state, to_thresholds(policy), sites)
+    def _work(
+        self,
+        fixes: Sequence[Fix],
+        state: State,
+        policy: Policy,
+        part: _Part,
+        sites: Sequence[Site],
+    ) -> None:
+        engine, waits = Engine(state, to_thresholds(policy), sites), state.held
         checkpoints: list[tuple[int, datetime, bytes]] = []
         for fix in fixes:
             engine.take(_point(fix))
@@ -197,7 +199,9 @@ class _Settling:
             state.since_checkpoint = 0
             checkpoints.append((self._technician, part.end, encode_state(state)))
         held = {fix.id: fix.reason for fix in fixes}
-        judged: dict[UUID, Reason | None] = {id_: reason for _, id_, reason in engine.judged}
+        # Who followed it to another verdict may have done so through what is not stored.
+        judged: dict[UUID, Reason | None] = {} if waits is None else {waits.id: "unconfirmed"}
+        judged |= {id_: reason for _, id_, reason in engine.judged}
         changed = {
             id_: reason for id_, reason in judged.items() if id_ not in held or held[id_] != reason
         }

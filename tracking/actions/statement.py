@@ -45,7 +45,9 @@ _PLACED_UPDATES = ", ".join(
 # One round trip for a batch of any size and of any number of technicians. Rows are taken in the
 # order of their keys, so that two batches never wait for each other in a circle. A fix that
 # another transaction is storing at this moment makes it wait for that one's commit, so
-# "duplicate" means "is stored". A marker never moves back: an older fix changes nothing.
+# "duplicate" means "is stored". A marker never moves back: an older fix changes nothing. A track
+# that was followed through a fix that was not stored, such as one with the id of another, knows
+# more than the table: it is worked through again.
 _STORE = f"""
 WITH new AS (
     SELECT technician_id, reason, is_late, {_VALUES}
@@ -58,8 +60,9 @@ WITH new AS (
     RETURNING technician_id, id
 ), late AS (
     INSERT INTO {{schema}}.tracking_recount (technician_id, since, cause)
-    SELECT technician_id, min(recorded_at), 'late' FROM new JOIN stored USING (technician_id, id)
-    WHERE is_late GROUP BY technician_id
+    SELECT technician_id, min(recorded_at), 'late'
+    FROM new LEFT JOIN stored USING (technician_id, id)
+    WHERE is_late = (stored.id IS NOT NULL) GROUP BY technician_id
     RETURNING technician_id
 ), followed AS (
     SELECT * FROM unnest(%s::int8[], %s::bytea[], %s::float8[], %s::uuid[])
@@ -72,6 +75,7 @@ WITH new AS (
     INSERT INTO {{schema}}.tracking_position AS held (technician_id, received_at, {_PLACED})
     SELECT followed.technician_id, %s, {_PLACED_NEW}
     FROM followed JOIN new ON new.technician_id = followed.technician_id AND new.id = newest
+    JOIN stored ON stored.technician_id = followed.technician_id AND stored.id = newest
     ORDER BY followed.technician_id
     ON CONFLICT (technician_id) DO UPDATE SET {_PLACED_UPDATES}
     WHERE held.recorded_at < EXCLUDED.recorded_at
@@ -85,11 +89,12 @@ UNION ALL SELECT 'moved', technician_id, NULL FROM moved
 
 
 class NewFix(NamedTuple):
-    """A fix to store. `is_late`: its track is to be worked through again if it is stored."""
+    """A fix to store. `is_late`: its track was not followed through it, and is to be worked through
+    again if it is stored; False: if it is not; None: no other depends on it."""
 
     technician_id: int
     reason: Reason | None
-    is_late: bool
+    is_late: bool | None
     fix: FixForm
 
 

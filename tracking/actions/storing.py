@@ -23,7 +23,7 @@ from dispatch.phones_at_work import (
     read_at_work,
     read_signed_in_phones,
 )
-from tracking.actions.following import Followed, follow, to_sites, to_thresholds
+from tracking.actions.following import Followed, follow, has_order, to_sites, to_thresholds
 from tracking.actions.opening import Opened, add_tracks, ask_tracks, read_tracks
 from tracking.actions.outcomes import (
     KNOWN,
@@ -117,11 +117,16 @@ class CompanyPart:
         if sessions:
             self._phones = cursor()
             ask_signed_in_phones(self._phones, self._schema, sessions)
-        moments = [fix.recorded_at for reading in readings for fix in reading.fixes]
-        moments.append(self._received_at)
+        now = self._received_at
+        # Of each technician for themselves: how much is asked for is bounded.
+        spans: dict[int, tuple[datetime, datetime]] = {}
+        for reading in readings:
+            since, until = spans.get(reading.technician_id, (now, now))
+            moments = [fix.recorded_at for fix in reading.fixes]
+            span = min(moments, default=now), max(moments, default=now)
+            spans[reading.technician_id] = min(since, span[0]), max(until, span[1])
         self._work = cursor()
-        numbers = {reading.technician_id for reading in readings}
-        ask_at_work(self._work, self._schema, numbers, since=min(moments), until=max(moments))
+        ask_at_work(self._work, self._schema, spans)
         self._tracks = cursor()
         sending = {reading.technician_id for reading in readings if reading.fixes}
         ask_tracks(self._tracks, self._schema, sorted(sending))
@@ -143,7 +148,7 @@ class CompanyPart:
                 technician = _Technician(work.get(number, NOT_PLANNED))
                 self._technicians[number] = technician
             for fix in reading.fixes:
-                technician.add(fix, self._policy, earliest)
+                technician.add(fix, self._policy, earliest, self._received_at)
         sending = {n: each for n, each in sorted(self._technicians.items()) if each.fixes}
         tracks |= add_tracks(cursor, self._schema, [n for n in sending if n not in tracks])
         for number, technician in sending.items():
@@ -224,14 +229,15 @@ class _Technician:
         self.is_held = False
         self.lag: float | None = None
 
-    def add(self, fix: FixForm, policy: Policy, earliest: datetime) -> None:
+    def add(self, fix: FixForm, policy: Policy, earliest: datetime, received_at: datetime) -> None:
         if fix.id in self.fixes or fix.id in self.refused:
             return
         if fix.heading == 360:
             fix = msgspec.structs.replace(fix, heading=0.0)
         if fix.recorded_at < earliest:
             self.refused[fix.id] = TOO_OLD
-        elif not _wants(policy, self.work, fix.recorded_at.timestamp()):
+        # Of a clock that runs ahead it is known that it was no later than now.
+        elif not _wants(policy, self.work, min(fix.recorded_at, received_at).timestamp()):
             self.refused[fix.id] = OFF_SHIFT
         else:
             self.fixes[fix.id] = fix
@@ -258,7 +264,8 @@ class _Technician:
     def new_fixes(self, number: int) -> Iterator[NewFix]:
         reasons, late = self.followed.reasons, self.followed.late
         for id_, fix in self.fixes.items():
-            yield NewFix(number, reasons[id_], id_ in late, fix)
+            reason = reasons[id_]
+            yield NewFix(number, reason, id_ in late if has_order(reason) else None, fix)
 
     def outcome(self, fix: FixForm) -> Outcome:
         """The outcome of the first fix with its id; further ones are known then."""

@@ -13,7 +13,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from dispatch.api.parameters import integer_parameter, moment_parameter
+from dispatch.auth import current_user
+from tracking.actions.viewing import record_viewing
 from tracking.api.technicians import required_technician
+from tracking.models import Viewing
 from tracking.queries.trips import trips_of
 
 
@@ -49,7 +52,10 @@ class TripsView(APIView):
         ),
     )
     def get(self, request: Request) -> Response:
-        """One technician's trips that started within a time, in order, page by page."""
+        """One technician's trips that started within a time, in order, page by page.
+
+        They begin and end at places, so it is told who looked.
+        """
         technician = required_technician(request)
         limit = integer_parameter(request, "limit", least=1, most=settings.TRIPS_PAGE_SIZE)
         limit = settings.TRIPS_PAGE_SIZE if limit is None else limit
@@ -60,5 +66,8 @@ class TripsView(APIView):
             after=moment_parameter(request, "after"),
         )
         page = TripSerializer(rows[: limit + 1], many=True).data
+        record_viewing(
+            viewer=current_user(request).pk, technicians=[technician.pk], what=Viewing.What.HISTORY
+        )
         more, page = len(page) > limit, page[:limit]
         return Response({"results": page, "next": page[-1]["started_at"] if more else None})
