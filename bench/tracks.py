@@ -17,6 +17,8 @@ _METRES_PER_DEGREE = 111_195.0
 _LAT, _LON = 40.5, -74.3
 _APART = 0.03
 _COLUMNS = 20
+#: No circle is wider to either side, degrees of longitude.
+_REACH = 0.018
 #: A phone reports once a second; one that has caught up with the clock, this often at most.
 STEP_SECONDS, SHORTEST_STEP = 1.0, 0.02
 #: What is uploaded begins so long before the run: phones that were without signal.
@@ -74,9 +76,9 @@ class Track:
 
 
 def longitudes(company: int, technicians: int, *, part: int, parts: int) -> tuple[float, float]:
-    """The west and the east of a part of a company's map; all have as many of the circles."""
-    width = min(technicians, _COLUMNS) * _APART
-    west = _LON + company - _APART / 2
+    """The west and the east of one of several equal parts of a company's map, degrees."""
+    width = (min(technicians, _COLUMNS) - 1) * _APART + 2 * _REACH
+    west = _LON + company - _REACH
     return west + width * part / parts, west + width * (part + 1) / parts
 
 
