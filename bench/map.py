@@ -147,7 +147,8 @@ def _open(drivers: Drivers, server: ServerProcess, channels: Sequence[dict[str, 
 def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
     """What the options ask for; raises `RigError`."""
     real = options.real or ("no" if options.quick else "yes")
-    result = Result("map", find_cores(), METHOD if real != "only" else "")
+    methods = {"yes": f"{METHOD} {REAL_METHOD}", "no": METHOD, "only": REAL_METHOD}
+    result = Result("map", find_cores(), methods[real])
     tables: list[str] = []
     if real != "only":
         tables.append(_measure_synthetic(result, options))
@@ -159,7 +160,6 @@ def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
 def _measure_real(result: Result, options: argparse.Namespace) -> str:
     progress(f"real: {options.technicians} phones to {options.viewers} dispatchers")
     real = measure_real(options)
-    result.method = f"{REAL_METHOD} {result.method}".strip()
     result.parts += real_parts(real)
     result.doubts += real_doubts(real)
     result.figures["real"] = real.as_figures()
