@@ -100,7 +100,7 @@ def _fill(database: psycopg.Connection, values: Mapping[str, object]) -> int:
     keys: dict[str, str] = dict(
         database.execute(
             "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE conrelid = %s::regclass AND contype IN ('p', 'f')",
+            " WHERE conrelid = %s::regclass AND contype IN ('p', 'u', 'f')",
             [table],
         ).fetchall()
     )

@@ -23,12 +23,10 @@ from bench.ingest_figures import (
 )
 from bench.ingest_rounds import AT_ONCE, Uploads
 from bench.ingest_soak import SAMPLE_SECONDS, measure_soak, soak_parts, soak_table
-from bench.ingest_stacks import Stack, baseline, ours
+from bench.ingest_stacks import Stack, baseline, ours, phones_of
 from bench.ingest_world import Create
-from bench.phones import Fleet
 from bench.report import Result, progress, share
 from bench.rig import Rig
-from bench.servers import ServerProcess
 
 # Longer than any run without a soak.
 TOKEN_SECONDS = 3600
@@ -81,18 +79,9 @@ def _uploads(
 ) -> Iterator[tuple[Uploads, Stack]]:
     with (
         rig.serve(stack.name, stack.command, stack.variables, logs_requests=True) as server,
-        _fleet(rig, stack, server, options) as fleet,
+        phones_of(rig, stack, server, options.drivers) as fleet,
     ):
         yield Uploads(stack, server, fleet, rig.meter(server, fleet)), stack
-
-
-@contextmanager
-def _fleet(
-    rig: Rig, stack: Stack, server: ServerProcess, options: argparse.Namespace
-) -> Iterator[Fleet]:
-    fleet = Fleet(options.drivers, server.port, stack.world.phones, reuse=stack.reuse)
-    with rig.ended(fleet.stop):
-        yield fleet
 
 
 def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
@@ -128,7 +117,7 @@ def measure_long(options: argparse.Namespace) -> tuple[Result, list[str]]:
         stack = ours(rig, order)
         with (
             rig.serve(stack.name, stack.command, stack.variables, logs_requests=True) as server,
-            _fleet(rig, stack, server, options) as fleet,
+            phones_of(rig, stack, server, options.drivers) as fleet,
         ):
             uploads = Uploads(stack, server, fleet, rig.meter(server, fleet))
             soak = measure_soak(rig, stack, server, fleet, uploads, options)

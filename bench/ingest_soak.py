@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import urllib.request
 from array import array
@@ -15,7 +14,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.accounting import Usage, resident_bytes
-from bench.drivers import Counters, Drivers
+from bench.dispatchers import FleetAndMaps, open_maps
+from bench.drivers import Counters
 from bench.ingest_figures import P99_MS, Account, single_round
 from bench.ingest_rounds import Uploads
 from bench.ingest_stacks import Stack
@@ -25,11 +25,9 @@ from bench.report import progress, share, table
 from bench.rig import Rig
 from bench.servers import ServerProcess
 from bench.verdict import Part, at_most, below, none_of, percentile
-from bench.websocket import Reader, Target
+from bench.websocket import Reader
 
 SAMPLE_SECONDS = 10.0
-OPEN_SECONDS = 60.0
-OPEN_AT_ONCE = 10
 GROWTH_PERCENT = 10.0
 #: What a queue may hold more in the last third than in the first: uploads of so many seconds.
 QUEUE_SECONDS = 0.05
@@ -110,8 +108,9 @@ def measure_soak(
 ) -> Soak:
     """Find the limit, then post at half of it; raises `RigError`."""
     with rig.drivers(1, ViewerTally) as viewers:
-        uploads.meter = rig.meter(server, _Both(fleet, viewers))
-        _open(viewers, server, stack, options.viewers)
+        uploads.meter = rig.meter(server, FleetAndMaps(fleet, viewers))
+        known = stack.world.viewers
+        open_maps(viewers, server, [known[n % len(known)] for n in range(options.viewers)])
         singles = uploads.saturate(1, rounds=options.rounds, seconds=options.seconds)
         limit = single_round(singles).per_second
         progress(f"{limit:,.0f} posts/s; {limit / 2:,.0f} from now on")
@@ -145,33 +144,6 @@ def measure_soak(
         lost_sockets=taken.lost.total(),
         unserved=sum(not messages for messages in taken.tallies[0]),
     )
-
-
-@dataclass(frozen=True)
-class _Both:
-    fleet: Fleet
-    viewers: Drivers
-
-    @property
-    def pids(self) -> list[int]:
-        return [*self.fleet.pids, *self.viewers.pids]
-
-
-def _open(viewers: Drivers, server: ServerProcess, stack: Stack, count: int) -> None:
-    known = stack.world.viewers
-    targets = [
-        Target(
-            server.port,
-            f"/cable?jid={viewer.token}",
-            "actioncable-v1-json",
-            json.dumps({"channel": "MapChannel"}),
-            host=viewer.host,
-        )
-        for viewer in (known[number % len(known)] for number in range(count))
-    ]
-    opened = viewers.open(targets, at_once=OPEN_AT_ONCE, timeout=OPEN_SECONDS)
-    if opened.failures:
-        raise RigError(f"sockets did not open: {dict(opened.failures)}")
 
 
 def _sample(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.baseline.world import BaselineWorld
@@ -18,8 +19,9 @@ from bench.ingest_world import (
     rows_by_company,
 )
 from bench.machine import RigError
+from bench.phones import Fleet
 from bench.rig import Rig
-from bench.servers import PORT
+from bench.servers import PORT, ServerProcess
 from sera.cli import up
 from sera.services.ports import LOOPBACK
 
@@ -87,6 +89,14 @@ def baseline(rig: Rig, order: Create) -> Stack:
         reuse=False,
         rows=lambda: baseline_rows(url, order.companies),
     )
+
+
+@contextmanager
+def phones_of(rig: Rig, stack: Stack, server: ServerProcess, processes: int) -> Iterator[Fleet]:
+    """The phones that know this stack, in so many processes."""
+    fleet = Fleet(processes, server.port, stack.world.phones, reuse=stack.reuse)
+    with rig.ended(fleet.stop):
+        yield fleet
 
 
 def _postgres_url(rig: Rig) -> str:

@@ -25,11 +25,13 @@ _PASSWORD = "only for benches"
 
 @dataclass(frozen=True)
 class Create:
-    """So many technicians in all; their tokens are good for the whole run."""
+    """So many technicians in all, and dispatchers of each company; their tokens are good for the
+    whole run."""
 
     companies: int
     technicians: int
     token_seconds: int
+    dispatchers: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _create(order: Create) -> World:
             with company_scope(schema):
                 mine = range(number, order.technicians, order.companies)
                 phones += [_technician(company, number, index) for index in range(len(mine))]
-                viewers.append(_dispatcher(company))
+                viewers += [_dispatcher(company, index) for index in range(order.dispatchers)]
     return World(names, phones, viewers)
 
 
@@ -117,14 +119,14 @@ def _technician(company: Company, number: int, index: int) -> Phone:
     return Phone(number, index, _host(company), PATH, pair.access)
 
 
-def _dispatcher(company: Company) -> Viewer:
+def _dispatcher(company: Company, index: int) -> Viewer:
     from dispatch.actions.people import create_user
     from dispatch.actions.sign_in import sign_in_phone
 
     user = create_user(
-        email=f"dispatcher@{company.schema}.test",
+        email=f"dispatcher{index}@{company.schema}.test",
         password=_PASSWORD,
-        name="Dispatcher",
+        name=f"Dispatcher {index}",
         role="dispatcher",
     )
     return Viewer(_host(company), sign_in_phone(user=user, company=company).access)

@@ -9,35 +9,35 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from math import inf
-from statistics import mean
 
 from bench import report, stacks
-from bench.accounting import Meter
 from bench.drivers import Drivers
-from bench.machine import RigError
+from bench.machine import RigError, find_cores
 from bench.map_figures import Round, Run, parts, summary
 from bench.map_publisher import Count, Kind, MapPublisher, Published, Report, Stop
-from bench.map_viewers import MapTally, Seen, Viewer, most_within
+from bench.map_real import REAL_METHOD, measure_real
+from bench.map_real_figures import real_doubts, real_parts, real_table
+from bench.map_rounds import (
+    STAMP_TOLERANCE,
+    WARM_SECONDS,
+    compare_viewports,
+    measure_round,
+    most_frames,
+    viewers_of,
+    wants_another,
+)
+from bench.map_viewers import MapTally, most_within
 from bench.positions import VIEWPORTS
 from bench.report import Result, progress
 from bench.rig import Rig
 from bench.servers import ServerProcess
-from bench.verdict import percentile
 from bench.websocket import Target
-from bench.workers import Worker
 
 #: Reports in one message of a gateway that commits those of many phones together.
 BATCH = 50
-#: A server's times are told in milliseconds, and taken a little after the timer that decides:
-#: five frames exactly a second apart from first to last may look a little closer, seconds.
-STAMP_TOLERANCE = 0.01
-WARM_SECONDS = 2.0
 OPEN_SECONDS = 60.0
 OPEN_AT_ONCE = 20
 ANSWER_SECONDS = 30.0
-# Rounds, for each that was asked for, until one is undisturbed.
-MOST_ROUNDS = 3
 
 METHOD = (
     "Each technician reports once a second, about 200 bytes of JSON, published by a process of "
@@ -87,18 +87,26 @@ def measure_kind(rig: Rig, kind: Kind, technicians: int, options: argparse.Names
         time.sleep(WARM_SECONDS)
         drivers.take()
         rounds: list[Round] = []
-        while _wants_another(rounds, options.rounds):
-            rounds.append(_round(drivers, publisher, meter, options))
+        while wants_another(rounds, options.rounds):
+            rounds.append(
+                measure_round(
+                    drivers,
+                    meter,
+                    lambda: int(publisher.ask(Count(), within=ANSWER_SECONDS)),
+                    viewers=options.viewers,
+                    seconds=options.seconds,
+                )
+            )
             if not rounds[-1].delivered:
                 raise RigError(f"{kind.name}: nothing was delivered; it logged:\n{server.said()}")
         full_bytes = viewport_bytes = 0.0
         if kind.conflated:
             _open(drivers, server, [{**channel, "viewport": each} for each in range(VIEWPORTS)])
-            full_bytes, viewport_bytes = _compare_viewports(drivers, options.seconds)
+            full_bytes, viewport_bytes = compare_viewports(drivers, options.seconds)
         published: Published = publisher.ask(Stop(), within=ANSWER_SECONDS)
         time.sleep(options.quiet_seconds)
         taken = drivers.take()
-    viewers = _viewers(taken.tallies)
+    viewers = viewers_of(taken.tallies)
     full = [viewer for viewer in viewers if viewer.viewport is None]
     delivered = sum(viewer.delivered for viewer in full)
     return Run(
@@ -112,7 +120,7 @@ def measure_kind(rig: Rig, kind: Kind, technicians: int, options: argparse.Names
         viewers=len(full),
         delivered=delivered,
         superseded=published.fixes * len(full) - delivered,
-        frames_per_second=max(most_within(1 - STAMP_TOLERANCE, v.made_at) for v in viewers),
+        frames_per_second=most_frames(viewers),
         frames_per_second_read=max(most_within(1, v.read_at) for v in viewers),
         snapshots=sum(viewer.snapshots for viewer in viewers),
         wrong=sum(viewer.wrong(published.truth) for viewer in viewers),
@@ -136,58 +144,35 @@ def _open(drivers: Drivers, server: ServerProcess, channels: Sequence[dict[str, 
         raise RigError(f"sockets did not open: {dict(opened.failures)}")
 
 
-def _round(drivers: Drivers, publisher: Worker, meter: Meter, options: argparse.Namespace) -> Round:
-    fixes = publisher.ask(Count(), within=ANSWER_SECONDS)
-    meter.restart()
-    time.sleep(options.seconds)
-    usage = meter.read()
-    fixes = publisher.ask(Count(), within=ANSWER_SECONDS) - fixes
-    ages = [age * 1000 for tally in drivers.take().tallies for age in tally.ages]
-    ages = ages or [inf]
-    return Round(
-        fixes=fixes,
-        viewers=options.viewers,
-        delivered=len(ages) if ages[0] < inf else 0,
-        age_p50=percentile(ages, 50),
-        age_p99=percentile(ages, 99),
-        age_worst=max(ages),
-        usage=usage,
-    )
-
-
-def _wants_another(rounds: list[Round], wanted: int) -> bool:
-    """More rounds than asked for are made as long as other programs disturbed all of them."""
-    if len(rounds) < wanted:
-        return True
-    quiet = any(each.usage.disturbance < report.QUIET for each in rounds)
-    return not quiet and len(rounds) < wanted * MOST_ROUNDS
-
-
-def _compare_viewports(drivers: Drivers, seconds: float) -> tuple[float, float]:
-    """Mean bytes a second of a viewer of all, and of one with a viewport."""
-    before = _viewers(drivers.take().tallies)
-    time.sleep(seconds)
-    after = _viewers(drivers.take().tallies)
-    of_full: list[float] = []
-    of_viewport: list[float] = []
-    for old, new in zip(before, after, strict=True):
-        received = of_full if new.viewport is None else of_viewport
-        received.append((new.bytes - old.bytes) / seconds)
-    return mean(of_full), mean(of_viewport)
-
-
-def _viewers(tallies: Sequence[Seen]) -> list[Viewer]:
-    return [viewer for tally in tallies for viewer in tally.viewers]
-
-
 def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
-    """Ours and the baseline; raises `RigError`."""
+    """What the options ask for; raises `RigError`."""
+    real = options.real or ("no" if options.quick else "yes")
+    methods = {"yes": f"{METHOD} {REAL_METHOD}", "no": METHOD, "only": REAL_METHOD}
+    result = Result("map", find_cores(), methods[real])
+    tables: list[str] = []
+    if real != "only":
+        tables.append(_measure_synthetic(result, options))
+    if real != "no":
+        tables.append(_measure_real(result, options))
+    return result, tables
+
+
+def _measure_real(result: Result, options: argparse.Namespace) -> str:
+    progress(f"real: {options.technicians} phones to {options.viewers} dispatchers")
+    real = measure_real(options)
+    result.parts += real_parts(real)
+    result.doubts += real_doubts(real)
+    result.figures["real"] = real.as_figures()
+    return real_table(real)
+
+
+def _measure_synthetic(result: Result, options: argparse.Namespace) -> str:
+    """Ours and the baseline, of reports that are made up."""
     baseline_technicians = min(options.technicians, options.baseline_technicians)
     plan = [(OURS, options.technicians), (BASELINE, baseline_technicians)]
     if not options.quick:
         plan.insert(1, (OURS_BATCHED, options.technicians))
     with Rig(sockets=options.viewers + VIEWPORTS) as rig:
-        result = Result("map", rig.cores, METHOD)
         runs = []
         for kind, technicians in plan:
             progress(f"{kind.name}: {technicians} technicians to {options.viewers} viewers")
@@ -211,7 +196,7 @@ def measure(options: argparse.Namespace) -> tuple[Result, list[str]]:
         }
         for run in runs
     ]
-    return result, [summary(runs, baseline)]
+    return summary(runs, baseline)
 
 
 def main(arguments: list[str]) -> int:
@@ -231,6 +216,11 @@ def main(arguments: list[str]) -> int:
         type=float,
         default=1.0,
         help="from the last report to the look at every map (%(default)s)",
+    )
+    parser.add_argument(
+        "--real",
+        choices=["yes", "no", "only"],
+        help="phones that upload to the product, and its own map (yes; no with --quick)",
     )
     options = parser.parse_args(arguments)
     return report.run("map", lambda: measure(options), options.json)

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from bench.clocks import unix_ahead_ns
 from bench.drivers import Counters
 from bench.machine import RigError
-from bench.tracks import BEHIND_SECONDS, Track
+from bench.tracks import BEHIND_SECONDS, STEP_SECONDS, Track
 from bench.uploads import Line, Phone
 from bench.workers import Worker, context
 
@@ -37,12 +38,14 @@ class Begin:
 
     With a rate (uploads a second of this process) by a schedule, whatever the answers do; else
     `at_once` uploads are always under way, after `stock` of each phone were made in advance.
+    `live`: what is uploaded is of the moment when it was due, and not of hours ago.
     """
 
     size: int
     rate: float | None = None
     at_once: int = 0
     stock: int = 0
+    live: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,18 @@ class Fleet:
         return sum(self.counters)
 
     def begin(
-        self, size: int, *, rate: float | None = None, at_once: int = 0, stock: int = 0
+        self,
+        size: int,
+        *,
+        rate: float | None = None,
+        at_once: int = 0,
+        stock: int = 0,
+        live: bool = False,
     ) -> None:
         """As `Begin`, where `rate` and `at_once` are of all together; raises `RigError`."""
         count = len(self._workers)
         shared = None if rate is None else rate / count
-        self._ask_all(Begin(size, shared, max(1, at_once // count), stock))
+        self._ask_all(Begin(size, shared, max(1, at_once // count), stock, live))
 
     def take(self) -> Seen:
         """Of all processes; raises `RigError`."""
@@ -149,12 +158,17 @@ class _Sender:
         self._head = phone.head
         self._owner = owner
 
-    def request(self, size: int) -> bytes:
-        body = self.track.fixes(size, time.time())
+    def request(self, size: int, now: float | None = None) -> bytes:
+        body = self.track.fixes(size, time.time() if now is None else now)
         return b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
 
     def send(self, due: int, size: int) -> None:
         self.busy, self.due = True, due
+        if (clock := self._owner.live_clock_ns) is not None:
+            moment = (due + clock) / 1e9
+            self.track.moment = moment - STEP_SECONDS * size
+            self.line.send(self.request(size, moment))
+            return
         self.line.send(self.stock.popleft() if self.stock else self.request(size))
 
     def _answered(self, status: int, answer: bytes, now: int) -> None:
@@ -182,6 +196,8 @@ class Phones:
         self._size = 1
         self._idle: deque[_Sender] = deque()
         self._under_way = 0
+        #: UNIX time ahead of the monotonic clock, when what is sent is of the moment it was due.
+        self.live_clock_ns: int | None = None
         #: Uploads that were due and wait for their phone's answer.
         self.waiting = 0
         self._caught_up = asyncio.Event()
@@ -246,6 +262,7 @@ class Phones:
         if self._order is not None:
             raise RigError("the phones upload already")
         self._size = order.size
+        self.live_clock_ns = unix_ahead_ns() if order.live else None
         self._all_answered.clear()
         per_phone = STOCK_BYTES // (len(self._senders) * order.size * _FIX_BYTES)
         for sender in self._senders:

@@ -16,6 +16,9 @@ _METRES_PER_DEGREE = 111_195.0
 #: Where the first company is; others and their technicians stand around it, degrees.
 _LAT, _LON = 40.5, -74.3
 _APART = 0.03
+_COLUMNS = 20
+#: No circle is wider to either side, degrees of longitude.
+_REACH = 0.018
 #: A phone reports once a second; one that has caught up with the clock, this often at most.
 STEP_SECONDS, SHORTEST_STEP = 1.0, 0.02
 #: What is uploaded begins so long before the run: phones that were without signal.
@@ -29,7 +32,7 @@ class Track:
     """
 
     def __init__(self, company: int, technician: int, *, starts_at: float) -> None:
-        row, column = divmod(technician, 20)
+        row, column = divmod(technician, _COLUMNS)
         self._lat = _LAT + company + row * _APART
         self._lon = _LON + company + column * _APART
         # Nobody stands when all others do.
@@ -70,6 +73,13 @@ class Track:
         if driven >= DRIVE_SECONDS:
             return 0.0, 0.0
         return driven * SPEED / RADIUS, SPEED
+
+
+def longitudes(company: int, technicians: int, *, part: int, parts: int) -> tuple[float, float]:
+    """The west and the east of one of several equal parts of a company's map, degrees."""
+    width = (min(technicians, _COLUMNS) - 1) * _APART + 2 * _REACH
+    west = _LON + company - _REACH
+    return west + width * part / parts, west + width * (part + 1) / parts
 
 
 def _identifiers(count: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from tracking.api.advice import JobArrivalView, JobTechniciansView, TechnicianPl
 from tracking.api.days import DaysView
 from tracking.api.policy import PolicyView
 from tracking.api.positions_of_one import ExportView, PositionsOfOneView
+from tracking.api.replay import ReplayView
 from tracking.api.trips import TripsView
 from tracking.api.viewings import ViewingsView
 from tracking.api.views import FixesView, PositionsView
@@ -47,6 +48,7 @@ urlpatterns = [
     path("api/v1/technicians/<int:technician>/plan/", TechnicianPlanView.as_view()),
     path("api/v1/trips/", TripsView.as_view()),
     path("api/v1/technicians/<int:technician>/days/", DaysView.as_view()),
+    path("api/v1/technicians/<int:technician>/replay/", ReplayView.as_view()),
     path("api/v1/technicians/<int:technician>/positions/", PositionsOfOneView.as_view()),
     path("api/v1/technicians/<int:technician>/positions/export/", ExportView.as_view()),
     path("api/v1/jobs/", JobsView.as_view()),

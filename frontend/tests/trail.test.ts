@@ -93,6 +93,15 @@ describe('loading', () => {
     expect(asked).toEqual([first, `${first}&after=p2`])
   })
 
+  test('leaves out what counts for nothing', async () => {
+    const { results } = body([0, 1, 2], null)
+    const [first, second, third] = results
+    const judged = [{ ...first, reason: null }, { ...second, reason: 'outlier' }, third]
+    vi.stubGlobal('fetch', async () => Response.json({ results: judged, next: null }))
+    const trail = await fetchTrail(7, T0, new AbortController().signal)
+    expect(times(trail)).toEqual([0, 2])
+  })
+
   test('stops after ten pages', async () => {
     const fetch = vi.fn(async () => Response.json(body([0], 'more')))
     vi.stubGlobal('fetch', fetch)

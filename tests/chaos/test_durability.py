@@ -76,8 +76,12 @@ def durable(tmp_path: Path) -> Iterator[Durable]:
 class Phone:
     """Posts fixes of one technician in small batches until told to stop."""
 
-    def __init__(self, web: WebServer, persona: Persona, email: str, technician: int) -> None:
+    def __init__(
+        self, web: WebServer, persona: Persona, email: str, technician: int, number: int
+    ) -> None:
         self.schema, self.technician = persona.schema, technician
+        # A place of its own: another phone's fix of the same moment and place would be known.
+        self._lon = 26.9 + number / 1e5
         self._client = web.phone_of(persona, email)
         self.acknowledged: list[tuple[int, str]] = []
         self.retries = 0
@@ -105,14 +109,13 @@ class Phone:
             time.sleep(RETRY_SECONDS)
         raise AssertionError(f"{batch} was not taken in {MAX_TRIES} tries")
 
-    @staticmethod
-    def _fix(second: int) -> dict[str, object]:
+    def _fix(self, second: int) -> dict[str, object]:
         moment = START + timedelta(seconds=second)
         return {
             "id": str(uuid.uuid4()),
             "recorded_at": moment.isoformat(),
             "lat": 60.5 + second / 1e5,
-            "lon": 26.9,
+            "lon": self._lon,
         }
 
 
@@ -125,7 +128,7 @@ def test_every_acknowledged_fix_is_there_once(
         for persona in (acme, globex)
         for email, technician in ((persona.technician, 1), (persona.second_technician, 2))
     ]
-    phones = [Phone(durable.web, *persons[n % len(persons)]) for n in range(PHONES)]
+    phones = [Phone(durable.web, *persons[n % len(persons)], n) for n in range(PHONES)]
     stop = threading.Event()
     killed: PostgresServer | WebServer = getattr(durable, victim)
     with ThreadPoolExecutor(PHONES) as threads:

@@ -101,6 +101,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v1/technicians/{technician}/days/"): Route(
         Door.API, query="?since=2026-11-22&until=2026-11-23"
     ),
+    ("GET", "/api/v1/technicians/{technician}/replay/"): Route(
+        Door.API, query="?since=2026-11-22T00:00:00Z&until=2026-11-23T00:00:00Z"
+    ),
     ("GET", "/api/v1/technicians/{technician}/positions/export/"): Route(Door.API),
     ("DELETE", "/api/v1/technicians/{technician}/positions/"): Route(Door.API, by="owner"),
     ("GET", "/api/v1/jobs/"): Route(Door.API),

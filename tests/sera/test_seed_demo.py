@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,7 +38,7 @@ def test_seeding_fills_what_is_missing_and_nothing_twice(
         technicians + len(company.technicians),
         customers + len(company.customers),
         len(company.jobs),
-        len(company.technicians),
+        0,
     )
     assert counts("acme") == after
     said = io.StringIO()
@@ -49,14 +49,5 @@ def test_seeding_fills_what_is_missing_and_nothing_twice(
         zone = ZoneInfo(company.time_zone)
         today = datetime.now(zone).date()
         assert {job.starts_at.astimezone(zone).date() for job in Job.objects.all()} == {today}
-        shifts = Shift.objects.values_list("technician__user__email", "starts_at", "ends_at")
-        assert sorted(shifts) == sorted(
-            (
-                person.email,
-                datetime.combine(today, time(), zone),
-                datetime.combine(today + timedelta(days=1), time(), zone),
-            )
-            for person in company.technicians
-        )
         user = User.objects.get(email=company.technicians[0].email)
         assert user.check_password(world.PASSWORD)

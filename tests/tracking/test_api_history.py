@@ -91,6 +91,9 @@ def test_numbers_and_times_come_back_exactly(phone_of: PhoneOf, acme: Persona) -
     for fix in read:
         received_at = datetime.fromisoformat(fix.pop("received_at"))
         assert timedelta() <= timezone.now() - received_at < timedelta(seconds=30)
+    # From one half of the earth to the other in a second and back.
+    reasons = [fix.pop("reason") for fix in read]
+    assert reasons == [None, "speed", "speed", "unconfirmed"]
     assert read == sent
 
 

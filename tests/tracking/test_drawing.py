@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
-from tracking.drawing import Drawing, metres_of_pixel, simplify
+from tracking.drawing import Drawing, simplify
+from tracking.geo import distance
 
 WGS84 = Geod(ellps="WGS84")
 TO_MERCATOR = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
 FROM_MERCATOR = Transformer.from_crs("EPSG:3857", "EPSG:4326", always_xy=True)
 
 Places = list[tuple[float, float]]
+START = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def drawn(places: Places, *, tolerance: float, seconds: Sequence[float] | None = None) -> Drawing:
+    """With a place a second, unless said otherwise."""
+    moments = [START + timedelta(seconds=each) for each in seconds or range(len(places))]
+    return simplify(places, moments, tolerance=tolerance)
 
 
 def a_drive(
@@ -67,18 +78,18 @@ def on_map(
 @pytest.mark.parametrize("tolerance", [1, 10, 50])
 def test_no_place_is_further_than_the_tolerance(lat: float, lon: float, tolerance: float) -> None:
     places = a_drive(7, 120, lat, lon)
-    drawing = simplify(places, tolerance=tolerance)
+    drawing = drawn(places, tolerance=tolerance)
     assert farthest_from_drawing(places, drawing) <= tolerance
-    assert len(drawing.indices) < len(places) * (0.9 if tolerance == 1 else 0.5)
+    assert len(drawing.indices) < len(places)
 
 
 def test_the_tolerance_is_used() -> None:
     """A place a little nearer than the tolerance goes, one a little further stays."""
     for lat in (0, 45, 70):
         lon, north, _ = WGS84.fwd(0.01, lat, 0, 9.8)
-        assert simplify([(lat, 0), (north, lon), (lat, 0.02)], tolerance=10).indices == [0, 2]
+        assert drawn([(lat, 0), (north, lon), (lat, 0.02)], tolerance=10).indices == [0, 2]
         lon, north, _ = WGS84.fwd(0.01, lat, 0, 10.2)
-        assert simplify([(lat, 0), (north, lon), (lat, 0.02)], tolerance=10).indices == [0, 1, 2]
+        assert drawn([(lat, 0), (north, lon), (lat, 0.02)], tolerance=10).indices == [0, 1, 2]
 
 
 @given(
@@ -86,7 +97,7 @@ def test_the_tolerance_is_used() -> None:
     st.floats(0, 1e6),
 )
 def test_what_is_drawn_are_given_places_in_order(places: Places, tolerance: float) -> None:
-    drawing = simplify(places, tolerance=tolerance)
+    drawing = drawn(places, tolerance=tolerance)
     assert drawing.indices == sorted(set(drawing.indices))
     assert len(drawing.coordinates) == len(drawing.indices)
     for index, (lon, lat) in zip(drawing.indices, drawing.coordinates, strict=True):
@@ -100,8 +111,10 @@ def test_what_is_drawn_are_given_places_in_order(places: Places, tolerance: floa
 @given(st.integers(0, 50), st.floats(1, 100))
 def test_simplifying_again_changes_nothing(seed: int, tolerance: float) -> None:
     places = a_drive(seed, 60)
-    once = simplify(places, tolerance=tolerance)
-    again = simplify([(lat, lon) for lon, lat in once.coordinates], tolerance=tolerance)
+    once = drawn(places, tolerance=tolerance)
+    again = drawn(
+        [(lat, lon) for lon, lat in once.coordinates], tolerance=tolerance, seconds=once.indices
+    )
     assert again.coordinates == once.coordinates
 
 
@@ -110,36 +123,55 @@ def test_turning_the_earth_keeps_the_same_places(by: float) -> None:
     for seed in range(20):
         places = a_drive(seed, 60, stops=0)  # of places that are equal any may be kept
         turned = [(lat, (lon + by + 180) % 360 - 180) for lat, lon in places]
-        indices = simplify(places, tolerance=10).indices
-        assert simplify(turned, tolerance=10).indices == indices
+        indices = drawn(places, tolerance=10).indices
+        assert drawn(turned, tolerance=10).indices == indices
 
 
 def test_a_way_across_the_180th_meridian_goes_on() -> None:
     there = [(0.0, 179.0), (0.5, 179.9), (0.5, -179.9), (0.0, -179.0)]
-    assert simplify(there, tolerance=1).coordinates == [
+    assert drawn(there, tolerance=1).coordinates == [
         (179.0, 0.0),
         (179.9, 0.5),
         (pytest.approx(180.1), 0.5),
         (pytest.approx(181.0), 0.0),
     ]
-    back = simplify(there[::-1], tolerance=1).coordinates
+    back = drawn(there[::-1], tolerance=1).coordinates
     assert [lon for lon, _ in back] == pytest.approx([-179.0, -179.9, -180.1, -181.0])
 
 
 def test_a_round_keeps_both_ends() -> None:
     square = [(0, 0), (0, 1), (1, 1), (1, 0), (0, 0)]
-    assert simplify(square, tolerance=10).indices == [0, 1, 2, 3, 4]
-    assert simplify([(0, 0), (1e-6, 0), (0, 0)], tolerance=10).indices == [0, 2]
+    assert drawn(square, tolerance=10).indices == [0, 1, 2, 3, 4]
+    assert drawn([(0, 0), (1e-6, 0), (0, 0)], tolerance=10).indices == [0, 2]
 
 
 def test_few_places_are_as_they_are() -> None:
-    assert simplify([], tolerance=10) == Drawing([], [])
-    assert simplify([(1, 2)], tolerance=10) == Drawing([(2, 1)], [0])
-    assert simplify([(1, 2), (1, 2)], tolerance=10) == Drawing([(2, 1), (2, 1)], [0, 1])
+    assert drawn([], tolerance=10) == Drawing([], [])
+    assert drawn([(1, 2)], tolerance=10) == Drawing([(2, 1)], [0])
+    assert drawn([(1, 2), (1, 2)], tolerance=10) == Drawing([(2, 1), (2, 1)], [0, 1])
 
 
-@pytest.mark.parametrize(
-    ("zoom", "lat", "metres"), [(0, 0, 78271.517), (1, 0, 39135.758), (14, 60, 2.388656)]
-)
-def test_a_pixel_of_the_map(zoom: float, lat: float, metres: float) -> None:
-    assert metres_of_pixel(zoom=zoom, lat=lat) == pytest.approx(metres, rel=1e-6)
+def test_who_is_played_again_is_at_no_moment_far_from_where_they_were() -> None:
+    rng = random.Random(5)
+    start = datetime(2026, 11, 22, tzinfo=UTC)
+    places, moments, lat, lon = [], [], 60.0, 179.99
+    for second in range(2_000):
+        # Drives east across the meridian, and stands for a while now and then.
+        if second // 200 % 2 == 0:
+            lat, lon = lat + rng.uniform(-2e-5, 3e-5), lon + 2e-5
+        places.append((lat, (lon + 180) % 360 - 180))
+        moments.append(start + timedelta(seconds=second))
+    drawing = simplify(places, moments, tolerance=8)
+    assert drawing.indices[0] == 0
+    assert drawing.indices[-1] == 1_999
+    assert 10 < len(drawing.indices) < 400
+    for (a, b), (one, other) in zip(
+        pairwise(drawing.indices), pairwise(drawing.coordinates), strict=True
+    ):
+        for index in range(a, b):
+            part = (index - a) / (b - a)
+            played = [one[axis] + part * (other[axis] - one[axis]) for axis in (0, 1)]
+            there = (places[index][0], places[index][1])
+            assert distance(*there, played[1], (played[0] + 180) % 360 - 180) <= 8
+    assert simplify([], [], tolerance=8) == Drawing([], [])
+    assert simplify([(1.0, 2.0)], [start], tolerance=8) == Drawing([(2.0, 1.0)], [0])

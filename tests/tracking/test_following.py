@@ -57,7 +57,7 @@ def fix(second: float, lat: float, lon: float = SITE[1], **fields: Any) -> FixFo
 
 def day() -> list[FixForm]:
     """Stands for 10 min, drives 6 km in 10 min to the job, is there for half an hour, drives on for
-    10 min and stands there; with a teleport, a jump of 300 m and a poor fix."""
+    10 min and stands there; with a teleport, a jump of 500 m and a poor fix."""
     south = SITE[0] - 60 * STEP
     fixes = [fix(n * 10, south) for n in range(60)]
     fixes += [fix(600 + n * 10, south + n * STEP) for n in range(60)]
@@ -65,7 +65,7 @@ def day() -> list[FixForm]:
     fixes += [fix(3_000 + n * 10, SITE[0] + n * STEP) for n in range(60)]
     fixes += [fix(3_600 + n * 10, SITE[0] + 60 * STEP) for n in range(60)]
     fixes.append(fix(905, 48.85, 2.35))
-    fixes.append(fix(2_005, SITE[0] + 3 * STEP))
+    fixes.append(fix(2_005, SITE[0] + 5 * STEP))
     fixes.append(fix(1_505, SITE[0] + STEP, accuracy=900.0))
     return fixes
 
@@ -362,3 +362,52 @@ def test_two_places_at_one_moment_are_kept_and_one_counts(together: bool) -> Non
         record_fixes(technician_id=1, fixes=batch)
     assert dict(Fix.objects.values_list("id", "reason")) == {one.id: None, other.id: "duplicate"}
     assert Position.objects.get().lat == one.lat
+
+
+# --- What is asked of it
+
+
+def test_the_way_to_a_job_and_the_time_there(
+    phone_of: Callable[..., Client], acme: Persona
+) -> None:
+    upload(day())
+    answer = phone_of(acme).get("/api/v1/jobs/1/visits/").json()
+    journey = answer["journey"]
+    assert journey["distance"] == pytest.approx(6_000, rel=0.01)
+    assert (journey["trips"], journey["seconds"]) == (1, pytest.approx(600, abs=20))
+    # From 1,200 s to 3,020 s.
+    assert answer["on_site_seconds"] == 1_820
+
+
+def test_a_day_is_played_again(phone_of: Callable[..., Client], acme: Persona) -> None:
+    upload(day())
+    window = {"since": "2026-11-23T08:00:00Z", "until": "2026-11-23T10:00:00Z"}
+    url = "/api/v1/technicians/1/replay/"
+    answer = phone_of(acme).get(url, window).json()
+    south, north = SITE[0] - 60 * STEP, SITE[0] + 60 * STEP
+    # Straight north; but who plays it sees them stand, and the fix 500 m ahead.
+    played = list(zip(answer["times"], answer["coordinates"], strict=True))
+    assert [(time[11:19], lat) for time, (_, lat) in played] == [
+        ("08:00:00", pytest.approx(south)),
+        ("08:10:00", pytest.approx(south)),
+        ("08:20:00", pytest.approx(SITE[0])),
+        ("08:33:20", pytest.approx(SITE[0])),
+        ("08:33:25", pytest.approx(SITE[0] + 5 * STEP)),
+        ("08:33:30", pytest.approx(SITE[0])),
+        ("08:50:00", pytest.approx(SITE[0])),
+        ("09:00:00", pytest.approx(north)),
+        ("09:09:50", pytest.approx(north)),
+    ]
+    assert (answer["fixes"], answer["flagged"]) == (421, 2)
+    assert [round(trip["distance"], -2) for trip in answer["trips"]] == [6_000, 6_000]
+    assert [visit["job_id"] for visit in answer["visits"]] == [1]
+    for wrong, field in (
+        ({"since": window["since"]}, "until"),
+        ({**window, "until": "2026-11-25T08:00:01Z"}, "until"),
+        ({**window, "until": window["since"]}, "until"),
+        ({**window, "tolerance": "1001"}, "tolerance"),
+    ):
+        refused = phone_of(acme).get(url, wrong)
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, field)
+    other = phone_of(acme, acme.second_technician).get(url, window)
+    assert (other.status_code, other.json()["code"]) == (404, "unknown_technician")

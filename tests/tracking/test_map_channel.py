@@ -19,7 +19,7 @@ from tenants.context import company_scope
 from tests.live import WebServer, access_token, frames, perform, subscribe
 from tests.world import Persona
 from tracking.actions import record_fixes
-from tracking.channels import load_positions
+from tracking.channels.map import load_positions
 from tracking.fixes import FixForm, read_fix
 
 EXTENDED = "actioncable-v1-ext-json"

@@ -75,6 +75,8 @@ def test_nothing_is_known_at_first(phone_of: PhoneOf, acme: Persona) -> None:
         "statements": [],
         "corrections": [],
         "effective": NOTHING,
+        "journey": {"distance": 0.0, "seconds": 0.0, "trips": 0},
+        "on_site_seconds": None,
         "proposal": None,
     }
 

@@ -19,9 +19,10 @@ from tenants.context import company_scope
 from tests.live import WebServer, frames, perform
 from tests.tracking.test_map_channel import KARHULA, post, socket_of, watch
 from tests.world import Persona
-from tracking import channels, watching
+from tracking import watching
 from tracking.actions.viewing import record_viewing
 from tracking.channels import MapChannel
+from tracking.channels import map as channels
 from tracking.models import Position, Viewing
 from tracking.viewport import Viewport
 from tracking.watching import Watch, Watches

@@ -39,10 +39,10 @@ class Outcome:
         return [(a, b) for a, b in spans if (b - a).total_seconds() >= seconds]
 
 
-def work_out(fixes: Iterable[dict[str, Any]], thresholds: Thresholds | None = None) -> Outcome:
-    """Without sites; by default with the default thresholds. Fixes in any order."""
+def work_out(fixes: Iterable[dict[str, Any]]) -> Outcome:
+    """With the default thresholds and no sites; fixes in any order."""
     points = sorted((_point(fix) for fix in fixes), key=lambda point: (point.at, point.id))
-    engine = Engine(State(), thresholds or Thresholds(), [])
+    engine = Engine(State(), Thresholds(), [])
     for point in points:
         engine.take(point)
     return Outcome(

@@ -8,6 +8,7 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from tracking.freshness import PositionState
+from tracking.models import Reason
 
 
 class FieldErrorSerializer(serializers.Serializer[Any]):
@@ -37,17 +38,36 @@ class FixSerializer(serializers.Serializer[Any]):
 
 class StoredFixSerializer(FixSerializer):
     received_at = serializers.DateTimeField(help_text="the server's clock")
+    reason = serializers.ChoiceField(
+        choices=Reason.choices,
+        allow_null=True,
+        help_text="why it counts for nothing; null: it counts",
+    )
+
+
+class ProfileSerializer(serializers.Serializer[Any]):
+    """How the phone should track from now on."""
+
+    mode = serializers.ChoiceField(choices=["off", "coarse", "fine"])
+    distance_filter = serializers.FloatField(required=False, help_text="metres between fixes")
+    interval = serializers.FloatField(required=False, help_text="seconds between fixes")
+    upload_interval = serializers.FloatField(required=False, help_text="seconds between uploads")
 
 
 class FixResultSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=["stored", "duplicate"])
+    status = serializers.ChoiceField(choices=["stored", "duplicate", "refused"])
+    reason = serializers.CharField(
+        required=False, help_text="why a stored fix counts for nothing, or why it was refused"
+    )
+    profile = ProfileSerializer()
 
 
 class BatchItemSerializer(serializers.Serializer[Any]):
     index = serializers.IntegerField(help_text="place in the array, from 0")
     id = serializers.CharField(allow_null=True)
-    status = serializers.ChoiceField(choices=["stored", "duplicate", "rejected"])
+    status = serializers.ChoiceField(choices=["stored", "duplicate", "refused", "rejected"])
+    reason = serializers.CharField(required=False)
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
 
 
@@ -55,7 +75,9 @@ class BatchResultSerializer(serializers.Serializer[Any]):
     results = BatchItemSerializer(many=True)
     stored = serializers.IntegerField()
     duplicate = serializers.IntegerField()
+    refused = serializers.IntegerField()
     rejected = serializers.IntegerField()
+    profile = ProfileSerializer()
 
 
 class PositionSerializer(serializers.Serializer[Any]):

@@ -63,6 +63,12 @@ class EffectiveSerializer(serializers.Serializer[Any]):
     left_source = serializers.ChoiceField(choices=SOURCES, allow_null=True)
 
 
+class JourneySerializer(serializers.Serializer[Any]):
+    distance = serializers.FloatField(help_text="metres")
+    seconds = serializers.FloatField(help_text="under way")
+    trips = serializers.IntegerField()
+
+
 class ProposalSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["arrived"])
     at = serializers.DateTimeField()
@@ -73,6 +79,8 @@ class JobVisitsSerializer(serializers.Serializer[Any]):
     statements = StatementSerializer(many=True)
     corrections = CorrectionSerializer(many=True)
     effective = EffectiveSerializer()
+    journey = JourneySerializer(help_text="the trips to the site, from the job before")
+    on_site_seconds = serializers.FloatField(allow_null=True)
     proposal = ProposalSerializer(allow_null=True)
 
 

@@ -20,8 +20,9 @@ from tracking.engine.model import (
 from tracking.engine.motion import move, wait
 from tracking.geo import distance
 
-#: A receiver that finds itself again moves its fix by so much at once, metres.
-SLACK = 50.0
+#: A receiver that finds itself again moves its fix by so much at once, metres. Whether somebody
+#: who jumps no further stands or drives, `motion` judges by more than one fix.
+SLACK = 250.0
 #: Later than any fix, microseconds of UNIX time.
 NEVER = 2**63
 

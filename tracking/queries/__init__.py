@@ -22,6 +22,7 @@ from tracking.messages import (
     map_state,
 )
 from tracking.models import Correction, Fix, Policy, Position, Statement, Viewing, Visit
+from tracking.queries.journeys import Journey, journey_to
 from tracking.viewport import Viewport
 from tracking.visits import Effective, effective_visit
 
@@ -105,6 +106,9 @@ class JobVisits(msgspec.Struct, frozen=True):
     statements: list[Statement]
     corrections: list[Correction]
     effective: Effective
+    #: The way to it, and the time there, seconds; None while there.
+    journey: Journey
+    on_site_seconds: float | None
     proposal: Proposal | None
 
 
@@ -136,6 +140,14 @@ def visits_of(job: Job) -> JobVisits:
         statements=statements,
         corrections=list(Correction.objects.filter(job=job).order_by("corrected_at", "id")),
         effective=effective,
+        journey=journey_to(
+            job=job.pk, technician=job.technician_id, arrived_at=effective.arrived_at
+        )
+        if job.technician_id is not None and effective.arrived_at is not None
+        else Journey(),
+        on_site_seconds=(effective.left_at - effective.arrived_at).total_seconds()
+        if effective.arrived_at is not None and effective.left_at is not None
+        else None,
         proposal=Proposal(Job.Status.ARRIVED.value, effective.arrived_at)
         if awaited and at_site and effective.arrived_at
         else None,

@@ -72,7 +72,7 @@ export class TrailError extends Error {
 }
 
 /**
- * Loads the fixes of a technician since `since` (ms), page by page. Throws TrailError when the
+ * Loads the good fixes of a technician since `since` (ms), page by page. Throws TrailError when the
  * server refuses or answers nonsense; AbortError when `signal` fires.
  */
 export async function fetchTrail(
@@ -98,7 +98,10 @@ export async function fetchTrail(
     try {
       const body = asFields(await response.json(), 'trail')
       for (const [index, fix] of asArray(body.results, 'trail.results').entries()) {
-        fixes.push(parsePosition(fix, `trail.results[${index}]`))
+        const name = `trail.results[${index}]`
+        // One with a reason was kept, but nobody was there.
+        const reason = optional(asFields(fix, name).reason, `${name}.reason`, asString)
+        if (reason === null) fixes.push(parsePosition(fix, name))
       }
       after = optional(body.next, 'trail.next', asString)
     } catch (error) {

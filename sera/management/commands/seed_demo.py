@@ -1,12 +1,13 @@
-"""Fill an empty platform with the demo: two companies, their people, customers, today's jobs and
-shifts.
+"""Fill an empty platform with the demo: two companies, their people, customers and today's jobs.
 
-What exists is left as it is, so it may run at each start. Jobs and shifts are made for each day.
+What exists is left as it is, so it may run at each start. Jobs are made anew for each day. Nobody
+has shifts, so positions of any time are taken: the demo's fleet drives at all hours, and recorded
+tracks are replayed with their own times.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,6 @@ from django.db import transaction
 
 from demo import world
 from dispatch.actions.people import create_customer, create_technician, create_user
-from dispatch.actions.shifts import plan_shift
 from dispatch.actions.work import create_job
 from dispatch.models import Customer, Job, Technician, User
 from tenants.actions import create_company
@@ -44,7 +44,6 @@ class Command(BaseCommand):
             with company_scope(company.schema), transaction.atomic():
                 _add_people(company)
                 made = _add_todays_jobs(company)
-                _add_todays_shifts(company)
             if not exists or made:
                 self.stdout.write(
                     f"{company.name}: {'created, ' * (not exists)}{made} jobs for today"
@@ -110,17 +109,3 @@ def _add_todays_jobs(company: world.Company) -> int:
             ends_at=ends_at,
         )
     return len(windows)
-
-
-def _add_todays_shifts(company: world.Company) -> None:
-    """Let the demo's technicians work all day long: its fleet drives at all hours."""
-    zone = ZoneInfo(company.time_zone)
-    today = datetime.now(zone).date()
-    starts_at = datetime.combine(today, time(), zone)
-    ends_at = datetime.combine(today + timedelta(days=1), time(), zone)
-    emails = [person.email for person in company.technicians]
-    working = Technician.objects.filter(
-        shifts__starts_at__lt=ends_at, shifts__ends_at__gt=starts_at
-    )
-    for technician in Technician.objects.filter(user__email__in=emails).exclude(pk__in=working):
-        plan_shift(technician=technician, starts_at=starts_at, ends_at=ends_at)
