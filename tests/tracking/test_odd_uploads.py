@@ -49,7 +49,7 @@ def test_an_id_that_is_used_again_moves_nothing() -> None:
 def test_a_place_that_is_sent_again_under_another_id_settles_nothing() -> None:
     # It is far away; a poor accuracy would make it credible.
     upload([fix(0, SITE[0])])
-    far = replace(fix(10, SITE[0] + 7 * STEP), id=uuid.UUID(int=1))
+    far = replace(fix(10, SITE[0] + 9 * STEP), id=uuid.UUID(int=1))
     assert record_fixes(technician_id=1, fixes=[far]).outcomes[0].reason == "unconfirmed"
     again = replace(far, id=uuid.UUID(int=2), accuracy=95.0)
     assert record_fixes(technician_id=1, fixes=[again]).outcomes[0].status == "duplicate"
