@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import time
 import urllib.request
-from math import inf
 
 from bench.dispatchers import FleetAndMaps, open_maps
 from bench.drivers import Drivers
+from bench.ingest_figures import Latency, latency_of
 from bench.ingest_rounds import Uploads
 from bench.ingest_stacks import ours, phones_of
 from bench.ingest_world import Create, Viewer
@@ -28,7 +28,6 @@ from bench.positions import VIEWPORTS
 from bench.rig import Rig
 from bench.servers import ServerProcess
 from bench.tracks import longitudes
-from bench.verdict import percentile
 
 # Phones and maps share a core with PostgreSQL.
 DRIVERS = 2
@@ -73,6 +72,7 @@ def measure_real(options: argparse.Namespace) -> Real:
             uploads.count(fleet.take())
             maps.take()
             rounds: list[Round] = []
+            answers: list[Latency] = []
             while wants_another(rounds, options.rounds):
                 rounds.append(
                     measure_round(
@@ -83,10 +83,11 @@ def measure_real(options: argparse.Namespace) -> Real:
                         seconds=options.seconds,
                     )
                 )
+                posts = fleet.take()
+                uploads.count(posts)
+                answers.append(latency_of(posts, technicians, rounds[-1].usage))
                 if not rounds[-1].delivered:
                     raise RigError(f"no viewer saw anything move; it logged:\n{server.said()}")
-            posts = fleet.take()
-            uploads.count(posts)
             strips = [
                 Strip(*longitudes(0, technicians, part=number, parts=VIEWPORTS))
                 for number in range(VIEWPORTS)
@@ -100,15 +101,12 @@ def measure_real(options: argparse.Namespace) -> Real:
             truth = _positions(server, dispatchers[0])
             account = uploads.account()
     seen = viewers_of(taken.tallies)
-    answers = [seconds * 1000 for seconds in posts.latencies] or [inf]
     return Real(
         technicians=technicians,
         viewers=viewers,
         phone_processes=len(fleet.pids),
         rounds=rounds,
-        answer_p50=percentile(answers, 50),
-        answer_p99=percentile(answers, 99),
-        phones_late=posts.latest * 1000,
+        answers=answers,
         full_bytes=full_bytes,
         viewport_bytes=viewport_bytes,
         frames_per_second=most_frames(seen),

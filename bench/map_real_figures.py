@@ -7,8 +7,7 @@ from statistics import median
 from typing import Any
 
 from bench import report
-from bench.accounting import Usage
-from bench.ingest_figures import FULL, Account
+from bench.ingest_figures import FULL, Account, Latency
 from bench.map_figures import AGE_MS, BYTES_PERCENT, FRAMES_PER_SECOND, Round
 from bench.report import share, table
 from bench.verdict import Part, at_most, below, none_of
@@ -24,11 +23,8 @@ class Real:
     #: Of the usages' drivers so many hold phones, the others maps.
     phone_processes: int
     rounds: list[Round]
-    #: From when a post was due until its answer was read, and how late the phones were with one
-    #: at most; of all rounds, milliseconds.
-    answer_p50: float
-    answer_p99: float
-    phones_late: float
+    #: How long the same rounds' posts waited for their answers.
+    answers: list[Latency]
     #: Mean bytes of a viewer of all, and of one with a viewport, in the same time; of a second.
     full_bytes: float
     viewport_bytes: float
@@ -82,10 +78,10 @@ def real_parts(real: Real) -> list[Part]:
 def real_doubts(real: Real) -> list[str]:
     """Why the figures may be of the machine, and not of the product."""
     doubts = report.doubts([each.usage for each in real.rounds])
-    fullest = max((each.usage for each in real.rounds), key=_core_share)
-    if _core_share(fullest) > FULL:
-        of_all, own = share(_core_share(fullest)), share(fullest.server_share)
-        doubts.insert(0, f"the server's core was full ({of_all}, the server itself {own})")
+    usage = real.least_disturbed.usage
+    if (core := usage.server_core / usage.wall) > FULL:
+        own = share(usage.server_share)
+        doubts.insert(0, f"the server's core was full ({share(core)}, the server itself {own})")
     if real.posts_per_second < real.technicians * _KEPT_UP:
         doubts.insert(
             0,
@@ -93,11 +89,6 @@ def real_doubts(real: Real) -> list[str]:
             "so that phones waited",
         )
     return [f"real: {each}" for each in doubts]
-
-
-def _core_share(usage: Usage) -> float:
-    """Of the server's core, 0…1, taken by anybody."""
-    return usage.server_core / usage.wall
 
 
 def real_table(real: Real) -> str:
@@ -108,12 +99,13 @@ def real_table(real: Real) -> str:
         *("server", "PostgreSQL", "phones", "maps", "Valkey", "other cores"),
     ]
     ages, usages = real.least_disturbed, [each.usage for each in real.rounds]
+    answers = min(real.answers, key=lambda each: each.usage.disturbance)
     phones = real.phone_processes
     line = [
         f"{real.technicians:,} technicians",
         f"{real.viewers:,}",
         f"{real.posts_per_second:,.0f}",
-        *(f"{each:.0f}" for each in (real.answer_p50, real.answer_p99)),
+        *(f"{each:.0f}" for each in (answers.p50, answers.p99)),
         *(f"{each:.0f}" for each in (ages.age_p50, ages.age_p99, ages.age_worst)),
         f"{real.frames_per_second:,}",
         f"{real.viewport_percent:.1f}%",

@@ -11,7 +11,7 @@ import pytest
 
 from bench.accounting import Usage
 from bench.clocks import unix_ahead_ns
-from bench.ingest_figures import Account
+from bench.ingest_figures import Account, Latency
 from bench.map_figures import Round
 from bench.map_real_figures import Real, real_doubts, real_parts
 from bench.map_real_viewers import RealPosition, RealTally, Strip, read_positions, strip_of
@@ -106,9 +106,7 @@ def real(**changed: Any) -> Real:
         "viewers": 100,
         "phone_processes": 1,
         "rounds": [Round(fixes, 100, 100_000, 100.0, age, 600.0, usage)],
-        "answer_p50": 5.0,
-        "answer_p99": 20.0,
-        "phones_late": 1.0,
+        "answers": [Latency(1000.0, fixes, 5.0, 20.0, 30.0, 1.0, usage)],
         "full_bytes": 1000.0,
         "viewport_bytes": 150.0,
         "frames_per_second": 4,
