@@ -105,3 +105,4 @@ def _finish(erasure: Erasure, until: datetime | None) -> None:
         track.state = b""
         track.save(update_fields=["state"])
         Recount.objects.create(technician_id=technician_id, since=until, cause="erasure")
+        ask_for("tracking.tasks.settle_tracks")
