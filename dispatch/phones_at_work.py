@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ import msgspec
 from django.conf import settings
 
 from dispatch.at_work import AtWork, JobAtWork
-from tenants.context import quoted_schema
+from tenants.context import in_schema
 
 _SIGNED_IN = """
 SELECT phone.id, technician.id
@@ -73,7 +72,7 @@ def ask_signed_in_phones(cursor: Any, schema: str, sessions: Iterable[UUID]) -> 
 
     As `dispatch.auth.user_of_claims` and `technician_of` have it, for many at once.
     """
-    cursor.execute(_statement(_SIGNED_IN, schema), [list(sessions)])
+    cursor.execute(in_schema(_SIGNED_IN, schema), [list(sessions)])
 
 
 def read_signed_in_phones(cursor: Any) -> set[tuple[UUID, int]]:
@@ -95,7 +94,7 @@ def ask_at_work(
     span, and JOBS_OF_DAYS altogether.
     """
     cursor.execute(
-        _statement(_AT_WORK, schema),
+        in_schema(_AT_WORK, schema),
         [
             timedelta(hours=settings.JOB_NEAR_HOURS),
             list(spans),
@@ -118,8 +117,3 @@ def read_at_work(cursor: Any) -> dict[int, AtWork]:
         technician: AtWork((shifts or []) if planned else None, jobs or [])
         for technician, planned, shifts, jobs in (_rows.decode(text) if text else ())
     }
-
-
-@lru_cache(maxsize=10_000)
-def _statement(text: str, schema: str) -> str:
-    return text.replace("{schema}", quoted_schema(schema))

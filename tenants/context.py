@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ParamSpec, TypeVar, cast
 
 from django.conf import settings
@@ -66,6 +66,15 @@ def quoted_schema(schema: str) -> str:
     if not schema or schema == PUBLIC:
         raise NoCompanyError(f"{schema!r} is not a company's schema")
     return connection.ops.quote_name(schema)
+
+
+@lru_cache(maxsize=50_000)
+def in_schema(statement: str, schema: str) -> str:
+    """A statement in which `{schema}.` stands before each table, for one company.
+
+    Remembered, as it is asked for with each upload; raises like `quoted_schema`.
+    """
+    return statement.replace("{schema}", quoted_schema(schema))
 
 
 @contextmanager

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from cable import State
 from tracking.actions.outcomes import Recorded, Upload
-from tracking.actions.storing import CompanyPart, Reading, Stored, sending_together
+from tracking.actions.storing import CompanyPart, Reading, Stored, store_parts
 from tracking.engine import Arrived, Departed
 
 logger = logging.getLogger(__name__)
@@ -82,27 +82,13 @@ class _Commit:
     def _try(self, schemas: Sequence[str]) -> bool:
         """Commit some companies' uploads together; False when one of them cannot be."""
         received_at = timezone.now()
-        parts = {
-            schema: CompanyPart(schema, self._readings(schema), received_at=received_at)
+        parts = [
+            CompanyPart(schema, self._readings(schema), received_at=received_at)
             for schema in schemas
-        }
-        found: dict[str, Stored] = {}
+        ]
         try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                with sending_together() as new_cursor:
-                    new_cursor().execute(
-                        "SELECT set_config('lock_timeout', %s, true)",
-                        [f"{settings.INGEST_LOCK_SECONDS}s"],
-                    )
-                    for part in parts.values():
-                        part.ask(new_cursor)
-                for part in parts.values():
-                    part.follow(cursor)
-                with sending_together() as new_cursor:
-                    for part in parts.values():
-                        part.store(new_cursor)
-                for schema, part in parts.items():
-                    found[schema] = part.finish(cursor)
+            with transaction.atomic():
+                found = store_parts(parts, lock_seconds=settings.INGEST_LOCK_SECONDS)
         except (OperationalError, InterfaceError) as error:
             if not isinstance(error.__cause__, DeadlockDetected | LockNotAvailable):
                 raise
@@ -113,7 +99,7 @@ class _Commit:
         except Exception:  # in one company's rows there may be anything
             logger.exception("fixes of %.200s are not stored", ", ".join(schemas))
             return False
-        for schema, stored in found.items():
+        for schema, stored in zip(schemas, found, strict=True):
             self._keep(schema, stored)
         return True
 

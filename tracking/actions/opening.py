@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tenants.context import quoted_schema
+from tenants.context import in_schema
 from tracking.models import Policy
 
 # A track that another transaction works on is skipped, not waited for: others' phones would wait
@@ -40,7 +39,7 @@ class Opened(NamedTuple):
 
 def ask_tracks(cursor: Any, schema: str, technicians: Sequence[int]) -> None:
     """Lock the tracks of these technicians of one company; ask for the company's policy too."""
-    cursor.execute(_statement(_OPEN, schema), [list(technicians)])
+    cursor.execute(in_schema(_OPEN, schema), [list(technicians)])
 
 
 def read_tracks(cursor: Any) -> tuple[Policy, dict[int, Opened]]:
@@ -64,13 +63,8 @@ def add_tracks(cursor: Any, schema: str, technicians: Sequence[int]) -> dict[int
     """
     if not technicians:
         return {}
-    cursor.execute(_statement(_ADD, schema), [list(technicians)])
+    cursor.execute(in_schema(_ADD, schema), [list(technicians)])
     if not cursor.rowcount:
         return {}
     ask_tracks(cursor, schema, technicians)
     return read_tracks(cursor)[1]
-
-
-@lru_cache(maxsize=10_000)
-def _statement(text: str, schema: str) -> str:
-    return text.replace("{schema}", quoted_schema(schema))

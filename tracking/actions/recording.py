@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from cable import broadcast, broadcast_state
@@ -12,7 +12,7 @@ from tenants.context import current_schema
 from tenants.streams import company_stream
 from tracking.actions.outcomes import Recorded
 from tracking.actions.settling import settle_track
-from tracking.actions.storing import MAP_STREAM, CompanyPart, Reading, sending_together
+from tracking.actions.storing import MAP_STREAM, CompanyPart, Reading, store_parts
 from tracking.actions.telling import to_proposal
 from tracking.fixes import FixForm
 from tracking.messages import technician_stream
@@ -30,13 +30,8 @@ def record_fixes(*, technician_id: int, fixes: Sequence[FixForm]) -> Recorded:
     """
     schema = current_schema()
     part = CompanyPart(schema, [Reading(technician_id, fixes)], received_at=timezone.now())
-    with transaction.atomic(), connection.cursor() as cursor:
-        with sending_together() as new_cursor:
-            part.ask(new_cursor)
-        part.follow(cursor)
-        with sending_together() as new_cursor:
-            part.store(new_cursor)
-        stored = part.finish(cursor)
+    with transaction.atomic():
+        (stored,) = store_parts([part])
         if stored.changes:
             broadcast_state(company_stream(schema, MAP_STREAM), stored.changes)
         for number, event in stored.visits:

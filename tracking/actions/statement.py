@@ -5,13 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tenants.context import quoted_schema
+from tenants.context import in_schema
 from tracking.actions import arrays
 from tracking.engine import Reason
 from tracking.fixes import FixForm
@@ -131,7 +130,7 @@ def send_store(
     forms = [new.fix for new in fixes]
     columns = [write(map(attrgetter(name), forms)) for name, (_, write) in _COLUMNS.items()]
     cursor.execute(
-        _statement(schema),
+        in_schema(_STORE, schema),
         [
             arrays.numbers(new.technician_id for new in fixes),
             arrays.texts(new.reason for new in fixes),
@@ -156,8 +155,3 @@ def read_stored(cursor: Any) -> Done:
         else:
             (done.late if what == "late" else done.moved).append(technician_id)
     return done
-
-
-@lru_cache(maxsize=5_000)
-def _statement(schema: str) -> str:
-    return _STORE.replace("{schema}", quoted_schema(schema))

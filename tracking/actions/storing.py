@@ -57,6 +57,28 @@ def sending_together() -> Iterator[Callable[[], Any]]:
         yield lambda: _PlannedOnce(driver)
 
 
+def store_parts(parts: Sequence[CompanyPart], *, lock_seconds: float | None = None) -> list[Stored]:
+    """Take companies' parts of the present transaction through all steps; what became of each.
+
+    What is locked is waited for `lock_seconds` at most, None: for as long as the database does.
+    Raises as `CompanyPart`.
+    """
+    with connection.cursor() as cursor:
+        with sending_together() as new_cursor:
+            if lock_seconds is not None:
+                new_cursor().execute(
+                    "SELECT set_config('lock_timeout', %s, true)", [f"{lock_seconds}s"]
+                )
+            for part in parts:
+                part.ask(new_cursor)
+        for part in parts:
+            part.follow(cursor)
+        with sending_together() as new_cursor:
+            for part in parts:
+                part.store(new_cursor)
+        return [part.finish(cursor) for part in parts]
+
+
 class _PlannedOnce(psycopg.Cursor[Any]):
     """Its statements are prepared by the server; the driver bounds how many of a connection are."""
 
@@ -87,8 +109,8 @@ class Stored(msgspec.Struct):
 
 
 class CompanyPart:
-    """One company's part of a transaction, in four steps: of several companies each step can be
-    taken together, in one order of companies in all processes.
+    """One company's part of a transaction, in four steps, which `store_parts` takes: each together
+    for several companies, whose order is the same in all processes.
 
     Idempotent on (technician, fix id), and on (technician, moment, place). Locks the tracks of
     these technicians; of those that somebody else has locked, fixes are stored and followed later.

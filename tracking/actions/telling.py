@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
-from tenants.context import quoted_schema
+from tenants.context import in_schema
 from tracking.actions.following import from_engine_time
 from tracking.engine import Arrived, Crossed, Departed, Event, Reason, TripEnded
 from tracking.messages import Proposal
@@ -59,7 +59,7 @@ def write_events(
     """Write down trips and visits, in the order in which they were found."""
     # Who drives to and fro crosses sites by the thousand: the driver sends those together.
     for text, alike in groupby(map(partial(_written, technician_id), events), itemgetter(0)):
-        cursor.executemany(_statement(text, schema), [row for _, row in alike])
+        cursor.executemany(in_schema(text, schema), [row for _, row in alike])
 
 
 def _written(technician_id: int, event: Event) -> tuple[str, tuple[Any, ...]]:
@@ -96,7 +96,7 @@ def write_reasons(
     if not reasons:
         return 0
     cursor.execute(
-        _statement(_REASONS, schema), (list(reasons), list(reasons.values()), technician_id)
+        in_schema(_REASONS, schema), (list(reasons), list(reasons.values()), technician_id)
     )
     return cursor.rowcount
 
@@ -108,9 +108,4 @@ def write_checkpoints(
 ) -> None:
     """Write down technicians' states after fixes of these moments."""
     if checkpoints:
-        cursor.executemany(_statement(_CHECKPOINT, schema), checkpoints)
-
-
-@lru_cache(maxsize=30_000)
-def _statement(text: str, schema: str) -> str:
-    return text.replace("{schema}", quoted_schema(schema))
+        cursor.executemany(in_schema(_CHECKPOINT, schema), checkpoints)
