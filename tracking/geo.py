@@ -24,11 +24,7 @@ def distance(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
     curvature there (Snyder, Map Projections, 1987, §3), to 0.005 % of the geodesic; else by the
     haversine formula (Sinnott, Sky and Telescope 68, 1984), to 0.6 %.
     """
-    north, east = lat2 - lat1, lon2 - lon1
-    if east > 180.0:
-        east -= 360.0
-    elif east < -180.0:
-        east += 360.0
+    north, east = lat2 - lat1, _wrapped(lon2 - lon1)
     if (
         -_FLAT_DEGREES < north < _FLAT_DEGREES
         and -_FLAT_DEGREES < east < _FLAT_DEGREES
@@ -78,11 +74,7 @@ def closest(
 
 def offset(lat: float, lon: float, lat1: float, lon1: float) -> tuple[float, float]:
     """Metres east and north from one place to another on the plane that touches the first."""
-    east = lon1 - lon
-    if east > 180.0:
-        east -= 360.0
-    elif east < -180.0:
-        east += 360.0
+    east = _wrapped(lon1 - lon)
     sine = sin(radians(lat))
     w2 = 1.0 - _E2 * sine * sine
     prime = _A / sqrt(w2)
@@ -97,14 +89,12 @@ def between(lat1: float, lon1: float, lat2: float, lon2: float, part: float) -> 
 
     Straight in degrees. The longitude is from -180 to 180, on either side of the meridian.
     """
-    east = lon2 - lon1
-    if east > 180.0:
-        east -= 360.0
-    elif east < -180.0:
-        east += 360.0
-    lon = lon1 + part * east
-    if lon > 180.0:
-        lon -= 360.0
-    elif lon < -180.0:
-        lon += 360.0
-    return lat1 + part * (lat2 - lat1), lon
+    east = _wrapped(lon2 - lon1)
+    return lat1 + part * (lat2 - lat1), _wrapped(lon1 + part * east)
+
+
+def _wrapped(degrees_east: float) -> float:
+    """The same longitude, or difference of two, from -180 to 180; it is off by one turn at most."""
+    if degrees_east > 180.0:
+        return degrees_east - 360.0
+    return degrees_east + 360.0 if degrees_east < -180.0 else degrees_east

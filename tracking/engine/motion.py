@@ -19,7 +19,7 @@ from tracking.engine.model import (
     Thresholds,
     TripEnded,
 )
-from tracking.geo import distance
+from tracking.geo import between, distance
 
 #: Positions of a phone that lies still differ by more than what it claims, metres.
 LEAST_SPREAD = 25.0
@@ -291,11 +291,4 @@ def _gather(anchor: Anchor, last: Place, place: Place) -> None:
     if anchor.count > MOST_COUNTED:
         seconds = (place.at - last.at) / SECOND
         weight = max(weight, min(1 / MOST_COUNTED, seconds / MEMORY_SECONDS))
-    east = place.lon - anchor.lon
-    if east > 180.0:
-        east -= 360.0
-    elif east < -180.0:
-        east += 360.0
-    anchor.lat += (place.lat - anchor.lat) * weight
-    lon = anchor.lon + east * weight
-    anchor.lon = lon if -180.0 <= lon <= 180.0 else (lon + 180.0) % 360.0 - 180.0
+    anchor.lat, anchor.lon = between(anchor.lat, anchor.lon, place.lat, place.lon, weight)
