@@ -171,7 +171,7 @@ def test_another_policy_gives_what_it_had_given_from_the_start(
     for technician in unsettled_technicians():
         settle_track(technician_id=technician)
     changed = told()
-    assert changed["state"] != before["state"] or changed != before
+    assert {**changed, "state": None} != {**before, "state": None}
     forget()
     upload(day())
     assert {**changed, "state": None} == {**told(), "state": None}
@@ -210,16 +210,11 @@ def _columns(each: FixForm) -> dict[str, Any]:
 def test_a_track_that_cannot_be_read_blocks_no_phone() -> None:
     upload([fix(0, 60.0)])
     Track.objects.update(state=b"\xc1")
-    recorded = record_fixes_broken([fix(10, 60.0005)])
-    assert recorded == ["stored"]
+    upload([fix(10, 60.0005)])
     assert Fix.objects.count() == 2
     # Worked through from the beginning.
     assert bytes(Track.objects.get().state) != b"\xc1"
     assert Position.objects.get().lat == 60.0005
-
-
-def record_fixes_broken(fixes: list[FixForm]) -> list[str]:
-    return [outcome.status for outcome in record_fixes(technician_id=1, fixes=fixes).outcomes]
 
 
 # --- What is wanted of whom, and when
