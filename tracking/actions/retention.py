@@ -19,7 +19,8 @@ from tracking.actions.deleting_days import Scope, delete_batch, delete_some
 from tracking.actions.storing import MAP_STREAM
 from tracking.actions.track_lock import lock_track
 from tracking.messages import map_key, map_removal
-from tracking.models import Correction, Policy, Position, Statement, Viewing
+from tracking.models import Correction, Position, Statement, Viewing
+from tracking.queries import policy
 from tracking.queries.days import day_begins, day_of
 
 
@@ -36,7 +37,7 @@ def delete_expired_positions(*, zone: ZoneInfo, now: datetime) -> int:
         NoCompanyError: outside of a company's scope.
     """
     deadline = time.monotonic() + settings.RETENTION_RUN_SECONDS
-    first_kept = day_of(now, zone) - timedelta(_retention_days())
+    first_kept = day_of(now, zone) - timedelta(policy().retention_days)
     deleted = 0
     for technician_id in Technician.objects.order_by("pk").values_list("pk", flat=True):
         deleted += _delete_of_one(technician_id, first_kept, zone, deadline)
@@ -63,11 +64,6 @@ def remove_position(technician_id: int, *, before: datetime | None) -> int:
     removal = {map_key(technician_id): map_removal(position.recorded_at)}
     broadcast_state(company_stream(current_schema(), MAP_STREAM), removal)
     return 1
-
-
-def _retention_days() -> int:
-    days: int | None = Policy.objects.values_list("retention_days", flat=True).first()
-    return Policy().retention_days if days is None else days
 
 
 def _delete_of_one(technician_id: int, first_kept: date, zone: ZoneInfo, deadline: float) -> int:

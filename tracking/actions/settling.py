@@ -28,6 +28,7 @@ from tracking.actions.following import from_engine_time, to_engine_time, to_thre
 from tracking.actions.past_sites import Visits, past_sites
 from tracking.actions.storing import MAP_STREAM
 from tracking.actions.telling import write_checkpoints, write_events, write_reasons
+from tracking.actions.track_lock import lock_track
 from tracking.engine import (
     UNKNOWN_ACCURACY,
     Engine,
@@ -38,7 +39,7 @@ from tracking.engine import (
     decode_state,
     encode_state,
 )
-from tracking.messages import PositionBody, map_key, map_state
+from tracking.messages import PositionBody, map_key, map_removal, map_state
 from tracking.models import (
     Checkpoint,
     Correction,
@@ -46,7 +47,6 @@ from tracking.models import (
     Policy,
     Position,
     Recount,
-    Track,
     Trip,
     Visit,
 )
@@ -111,10 +111,7 @@ class _Settling:
     def run(self) -> tuple[int, bool]:
         """How many fixes it took, and whether there is more to do."""
         technician = self._technician
-        track = Track.objects.select_for_update().filter(pk=technician).first()
-        if track is None:  # there has been no fix
-            Recount.objects.filter(technician_id=technician).delete()
-            return 0, False
+        track = lock_track(technician)
         recounts = list(Recount.objects.filter(technician_id=technician))
         if not recounts:
             return 0, False
@@ -263,8 +260,7 @@ class _Settling:
         if newest is None:
             if held is not None:
                 held.delete()
-                gone = MapState(to_engine_time(held.recorded_at) + 1, None)
-                broadcast_state(stream, {key: gone})
+                broadcast_state(stream, {key: map_removal(held.recorded_at)})
             return
         values = {name: getattr(newest, name) for name in _READING}
         if held is not None and all(getattr(held, name) == values[name] for name in _READING):

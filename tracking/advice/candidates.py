@@ -10,8 +10,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from dispatch.models import Job, Shift, Technician
 from tracking.eta import Place, Sighting
-from tracking.freshness import Thresholds, position_age, position_state
-from tracking.models import Policy, Position
+from tracking.freshness import position_age, position_state
+from tracking.models import Position
+from tracking.queries import policy, thresholds_of
 from tracking.ranking import Candidate, Current, Promise, Seen
 
 # Shifts and promises that begin later than this after the job have no part in it.
@@ -53,8 +54,7 @@ def read_candidates(
 
 
 def _read_sightings(technicians: QuerySet[Technician], now: datetime) -> dict[int, Seen]:
-    policy = Policy.objects.first() or Policy()
-    thresholds = Thresholds(policy.delayed_seconds, policy.stale_seconds, policy.lost_seconds)
+    thresholds = thresholds_of(policy())
     seen = {}
     for number, lat, lon, accuracy, recorded_at in Position.objects.filter(
         technician__in=technicians
